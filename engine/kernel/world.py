@@ -1,0 +1,45 @@
+"""The world outside as the engine sees it: clock, ids, randomness and environment.
+
+Only this file touches them. `World.real()` is the machine's; tests build a `World` whose clock they move by hand.
+"""
+
+import os
+import random
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+_ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"  # Crockford's base 32
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """`now` is aware UTC; `monotonic` is seconds for measuring; `bits(n)` gives n unguessable bits."""
+
+    now: Callable[[], datetime]
+    monotonic: Callable[[], float]
+    bits: Callable[[int], int]
+    environ: Mapping[str, str]
+    _last: list[int] = field(default_factory=lambda: [0, 0], repr=False)
+
+    @classmethod
+    def real(cls, environ: Mapping[str, str] | None = None) -> "World":
+        """This machine; `environ` instead of its environment, when given."""
+        bits = random.SystemRandom().getrandbits
+        return cls(lambda: datetime.now(UTC), time.monotonic, bits, os.environ if environ is None else environ)
+
+    def new_id(self) -> str:
+        """A ULID (github.com/ulid/spec): 26 characters, in order of time, also within one millisecond."""
+        at = int(self.now().timestamp() * 1000)
+        if at <= self._last[0]:
+            at, chance = self._last[0], self._last[1] + 1
+        else:
+            chance = self.bits(79)  # the top bit stays free for counting up
+        self._last[:] = at, chance
+        number = at << 80 | chance
+        return "".join(_ALPHABET[number >> shift & 31] for shift in range(125, -1, -5))
+
+    def secret(self, bits: int = 256) -> str:
+        """An unguessable text, for keys between our own processes."""
+        return f"{self.bits(bits):0{bits // 4}x}"

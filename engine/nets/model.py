@@ -1,0 +1,110 @@
+"""What a net is made of. Frozen data, no behaviour beyond looking things up.
+
+A net is a place/transition net with weights, read, inhibitor and reset arcs (Murata 1989; Christensen & Hansen 1993;
+Dufourd et al. 1998), several ways to fire one transition (`modes`), and guards over a token's data.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from engine.rules.model import Rule
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where tokens can be. `label` is for people; `metadata` is the user's own."""
+
+    id: str
+    label: str = ""
+    description: str = ""
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Arc:
+    """One end of a transition: `weight` tokens of `place`."""
+
+    place: str
+    weight: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Transition:
+    """What moves tokens.
+
+    `sources` is the any-of sugar (`fromStates: [a, b]`): each source is a mode of its own that takes one token from it,
+    besides the `inputs` that every mode takes. Without sources there is one mode. `guard` must hold of the token's
+    data; `conditions` is how the user wrote it.
+    """
+
+    id: str
+    label: str = ""
+    description: str = ""
+    sources: tuple[str, ...] = ()
+    inputs: tuple[Arc, ...] = ()
+    outputs: tuple[Arc, ...] = ()
+    reads: tuple[Arc, ...] = ()
+    inhibitors: tuple[Arc, ...] = ()
+    resets: tuple[str, ...] = ()
+    guard: Rule | None = None
+    conditions: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Mode:
+    """One way to fire a transition. `source` is None when the transition has no any-of sources."""
+
+    transition: Transition
+    source: str | None
+    inputs: tuple[Arc, ...]
+
+    @property
+    def name(self) -> str:
+        return self.transition.id if self.source is None else f"{self.transition.id}@{self.source}"
+
+
+@dataclass(frozen=True)
+class Net:
+    """Places and transitions in the order of their definition, the first marking, and the final places.
+
+    `final` empty means that the net runs for ever.
+    """
+
+    places: tuple[Place, ...]
+    transitions: tuple[Transition, ...]
+    initial: Mapping[str, int]
+    final: frozenset[str] = frozenset()
+
+    @cached_property
+    def place_ids(self) -> tuple[str, ...]:
+        return tuple(place.id for place in self.places)
+
+    @cached_property
+    def transition_of(self) -> Mapping[str, Transition]:
+        return {transition.id: transition for transition in self.transitions}
+
+    @cached_property
+    def modes_of(self) -> Mapping[str, tuple[Mode, ...]]:
+        """The modes of each transition, in the order of its sources."""
+        return {transition.id: tuple(_modes(transition)) for transition in self.transitions}
+
+    @cached_property
+    def modes(self) -> tuple[Mode, ...]:
+        return tuple(mode for transition in self.transitions for mode in self.modes_of[transition.id])
+
+
+def _modes(transition: Transition) -> Iterator[Mode]:
+    if not transition.sources:
+        yield Mode(transition, None, transition.inputs)
+    for source in transition.sources:
+        yield Mode(transition, source, merged((*transition.inputs, Arc(source))))
+
+
+def merged(arcs: Iterable[Arc]) -> tuple[Arc, ...]:
+    """Arcs with one entry per place, weights added up."""
+    weights: dict[str, int] = {}
+    for arc in arcs:
+        weights[arc.place] = weights.get(arc.place, 0) + arc.weight
+    return tuple(Arc(place, weight) for place, weight in weights.items())

@@ -1,0 +1,55 @@
+"""Rules: conditions over a token's data and metadata, as data.
+
+A closed union; each evaluates to yes or no with a reason (`engine.rules.evaluation`). A field is a dotted path: `score`,
+`document.type`, `metadata.priority`; data is looked at first, then metadata.
+"""
+
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+
+@dataclass(frozen=True, slots=True)
+class FieldExists:
+    field: str
+
+
+@dataclass(frozen=True, slots=True)
+class FieldEquals:
+    field: str
+    value: Any
+
+
+@dataclass(frozen=True, slots=True)
+class FieldGreaterThan:
+    field: str
+    value: float
+
+
+@dataclass(frozen=True, slots=True)
+class FieldLessThan:
+    field: str
+    value: float
+
+
+@dataclass(frozen=True, slots=True)
+class FieldContains:
+    field: str
+    substring: str
+
+
+@dataclass(frozen=True, slots=True)
+class And:
+    rules: tuple["Rule", ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Or:
+    rules: tuple["Rule", ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Not:
+    rule: "Rule"
+
+
+Rule: TypeAlias = FieldExists | FieldEquals | FieldGreaterThan | FieldLessThan | FieldContains | And | Or | Not
