@@ -1,0 +1,60 @@
+"""Models and the state of their providers, as data."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any, Literal
+
+Ability = Literal["chat", "embedding", "tools", "vision", "thinking", "json"]
+ProviderState = Literal["up", "down", "off"]
+
+
+@dataclass(frozen=True, slots=True)
+class Price:
+    """US dollars for a million tokens."""
+
+    input: Decimal
+    output: Decimal
+
+
+FREE = Price(Decimal(0), Decimal(0))
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """One model of one provider.
+
+    `context` is in tokens, 0 when unknown. `price` None is unknown, which is not free. `local` says that a prompt does
+    not leave the machine. `loaded` says that it is in memory now. `tiny` marks the demonstration model, which is never
+    picked while anything else is there. `details` are the provider's own facts (family, quantisation, ...).
+    """
+
+    provider: str
+    name: str
+    abilities: frozenset[Ability] = frozenset({"chat"})
+    context: int = 0
+    size_bytes: int = 0
+    price: Price | None = None
+    local: bool = False
+    loaded: bool = False
+    tiny: bool = False
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def id(self) -> str:
+        """`provider/name`, which no other model has."""
+        return f"{self.provider}/{self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderStatus:
+    """What is known of a provider. `off`: not configured. `why` and `fix` say what stands in the way, for people."""
+
+    id: str
+    title: str
+    state: ProviderState
+    address: str = ""
+    local: bool = False
+    models: tuple[Model, ...] = ()
+    why: str = ""
+    fix: str = ""

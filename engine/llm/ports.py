@@ -1,0 +1,46 @@
+"""What the router needs from outside."""
+
+from collections.abc import AsyncIterator, Callable
+from typing import Protocol
+
+from engine.llm.messages import ChatRequest, Chunk, EmbeddingRequest, Embeddings
+from engine.llm.model import Model
+
+
+class Provider(Protocol):
+    """Something that answers chat or embeddings. Pure translation around one transport.
+
+    `address` is where it is asked (for people, without secrets); `local` says that prompts stay on this machine.
+    All methods raise `ProviderError`s that name the provider, what went wrong and what to do.
+    """
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def title(self) -> str: ...
+    @property
+    def address(self) -> str: ...
+    @property
+    def local(self) -> bool: ...
+
+    async def models(self) -> tuple[Model, ...]:
+        """The models that it has now, with what it says of them. Cheap: within two seconds."""
+        ...
+
+    def chat(self, request: ChatRequest, model: Model) -> AsyncIterator[Chunk]:
+        """Stream one completion of `model`, whatever `request.model` says.
+
+        The last chunk is always `Finished`: an upstream that ends without saying that it has finished raises
+        ProviderUnavailable. Closing the iterator closes the upstream at once.
+        """
+        ...
+
+    async def embed(self, request: EmbeddingRequest, model: Model) -> Embeddings: ...
+
+    async def close(self) -> None:
+        """Give back connections and children. Called once; nothing is asked afterwards."""
+        ...
+
+
+KeyGetter = Callable[[], "str | None"]
+"""Gives the key for a request at the moment it is sent, so that a changed key is used at once."""
