@@ -1,7 +1,7 @@
 """Rules: conditions over a token's data and metadata, as data.
 
-A closed union; each evaluates to yes or no with a reason (`engine.rules.evaluation`). A field is a dotted path: `score`,
-`document.type`, `metadata.priority`; data is looked at first, then metadata.
+A closed union; each evaluates to yes or no with a reason (`engine.rules.evaluation`). A field is a dotted path:
+`score`, `document.type`, `metadata.priority`; data is looked at first, then metadata.
 """
 
 from dataclasses import dataclass

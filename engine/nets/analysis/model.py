@@ -1,0 +1,81 @@
+"""What analysis says of a net: verdicts, and findings with evidence. Frozen data.
+
+A verdict is True, False, or None for "not proven": never a guess.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from engine.nets.marking import Marking
+
+
+class FindingCode(StrEnum):
+    DEADLOCK = "DEADLOCK"
+    DEAD_TRANSITION = "DEAD_TRANSITION"
+    UNBOUNDED = "UNBOUNDED"
+    UNSAFE = "UNSAFE"
+    LIVELOCK = "LIVELOCK"
+    CANNOT_COMPLETE = "CANNOT_COMPLETE"
+    IMPROPER_COMPLETION = "IMPROPER_COMPLETION"
+    NOT_LIVE = "NOT_LIVE"
+    STRUCTURE = "STRUCTURE"
+    INCOMPLETE = "INCOMPLETE"
+
+
+class Severity(StrEnum):
+    ERROR = "ERROR"
+    WARNING = "WARNING"
+    INFO = "INFO"
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step of a trace: the marking, and the transition that led to it (none for the first step). `source` is the
+    place it took from, for a transition with several."""
+
+    marking: Marking
+    transition: str | None = None
+    source: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something to know about a net. `trace` is a shortest run from the start that shows it; empty when none can.
+
+    `depends_on_guards`: the trace passes a guarded transition, so whether it can happen hangs on the data.
+    """
+
+    code: FindingCode
+    severity: Severity
+    message: str
+    places: tuple[str, ...] = ()
+    transitions: tuple[str, ...] = ()
+    trace: tuple[Step, ...] = ()
+    depends_on_guards: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Analysis:
+    """The verdicts over the whole state space, guards taken as "may".
+
+    `complete`: the space was searched to its end; `states` and `edges` are how much was seen. The words are those of
+    van der Aalst (1998) for soundness and Murata (1989) for the rest: `bound` is the least k that no place exceeds,
+    `live` of the net as it stands. Verdicts about completion are None for a net without final places.
+    """
+
+    complete: bool
+    states: int
+    edges: int
+    bounded: bool | None = None
+    bound: int | None = None
+    safe: bool | None = None
+    live: bool | None = None
+    reversible: bool | None = None
+    deadlock_free: bool | None = None
+    sound: bool | None = None
+    option_to_complete: bool | None = None
+    proper_completion: bool | None = None
+    livelock_free: bool | None = None
+    dead_transitions: tuple[str, ...] | None = None
+    unbounded_places: tuple[str, ...] | None = None
+    findings: tuple[Finding, ...] = ()
