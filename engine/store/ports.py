@@ -1,0 +1,171 @@
+"""What the rooms need of a store. Every adapter passes the same contract tests (`tests/contract`).
+
+What a method acknowledges is durable: a store that can sync has synced. Errors are `StoreUnavailable` and
+`StoreCorrupt`, besides those that a method names.
+"""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any, Protocol
+
+from engine.llm.messages import Usage
+from engine.nets.notation import Definition
+from engine.nets.token import Event, Token
+from engine.workflows.model import Workflow
+
+
+@dataclass(frozen=True, slots=True)
+class Once:
+    """An idempotency key, and what was asked with it (32 bytes), so that another request under the same key is seen."""
+
+    key: str
+    fingerprint: bytes
+
+
+class Ledger(Protocol):
+    """Workflows, tokens and their histories."""
+
+    async def add_workflow(self, definition: Definition, at: datetime) -> Workflow:
+        """Store a definition under its id, or under `slug_vN` with the next N when it has none. The same content again
+        gives the workflow that is there.
+
+        Raises Conflict when the id is taken by another definition.
+        """
+        ...
+
+    async def workflow(self, workflow_id: str) -> Workflow:
+        """Raises NotFound with the nearest ids."""
+        ...
+
+    async def workflows(self) -> Sequence[Workflow]:
+        """All of them, in the order they came."""
+        ...
+
+    async def add_token(self, token: Token, events: Sequence[Event], once: Once | None = None) -> Token:
+        """Store a new token with its first events, which are sealed. A repeated `once` gives the token that is there.
+
+        Raises Conflict when `once` was used for something else.
+        """
+        ...
+
+    async def commit(self, token: Token, events: Sequence[Event], once: Once | None = None) -> Token:
+        """Store what a firing made of a token, with its sealed events, in one transaction. The stored version
+        must be the one before the first event. A repeated `once` gives the token as it is now.
+
+        Raises Conflict, with the current version and state in `details.current`, when the token has moved, or when
+        `once` was used for something else; NotFound when it is gone.
+        """
+        ...
+
+    async def replayed(self, once: Once) -> Token | None:
+        """The token, as it is now, that a request under `once` made or moved; None when there was none.
+
+        Raises Conflict when the key was used for something else.
+        """
+        ...
+
+    async def token(self, token_id: str) -> Token:
+        """Raises NotFound."""
+        ...
+
+    async def tokens(
+        self, *, workflow: str | None = None, state: str | None = None, first: int = 50, after: str | None = None
+    ) -> Sequence[Token]:
+        """Tokens, newest first; `after` is the id of the last one of the page before."""
+        ...
+
+    async def histories(self, token_ids: Sequence[str]) -> Mapping[str, Sequence[Event]]:
+        """The events of each token, in order."""
+        ...
+
+    async def counts(self, workflow: str) -> Mapping[str, int]:
+        """How many tokens are in each state; kept as they move, not counted."""
+        ...
+
+    def every_token(self) -> AsyncIterator[tuple[Token, Sequence[Event]]]:
+        """All tokens with their histories, to be checked."""
+        ...
+
+
+class Shelf(Protocol):
+    """Documents of the other rooms: JSON under a kind, an id, and a parent where they belong to another one."""
+
+    async def put(self, kind: str, id: str, body: Mapping[str, Any], *, parent: str = "") -> None: ...
+
+    async def get(self, kind: str, id: str) -> Mapping[str, Any] | None: ...
+
+    async def list(
+        self, kind: str, *, parent: str = "", newest: bool = False, limit: int = 1000
+    ) -> Sequence[tuple[str, Mapping[str, Any]]]:
+        """Ids and bodies of a kind in the order of their ids, or the other way round. Ids are in order of time."""
+        ...
+
+    async def delete(self, kind: str, id: str, *, children: str = "") -> bool:
+        """Remove a document, and the documents of kind `children` that belong to it. Whether it was there."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class RequestRecord:
+    """One request to a model, as it ended. `cost_usd` None is unknown. Times are in seconds. `error` is a code."""
+
+    id: str
+    at: datetime
+    face: str
+    asked: str
+    provider: str
+    model: str
+    usage: Usage
+    cost_usd: Decimal | None
+    ttft_s: float | None
+    duration_s: float
+    error: str
+    decision: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Spend:
+    """What a day came to. `unpriced` is the number of requests whose cost is unknown."""
+
+    requests: int
+    unpriced: int
+    cost_usd: Decimal
+
+
+class Journal(Protocol):
+    """What was asked of models, and what it cost."""
+
+    async def record(self, record: RequestRecord) -> None: ...
+
+    async def request(self, request_id: str) -> RequestRecord | None: ...
+
+    async def recent(self, limit: int = 50) -> Sequence[RequestRecord]:
+        """Newest first."""
+        ...
+
+    async def spend(self, day: date) -> Spend:
+        """What a day (UTC) came to; kept as requests end, not summed up."""
+        ...
+
+
+class Store(Protocol):
+    """One store with its three parts."""
+
+    @property
+    def ledger(self) -> Ledger: ...
+    @property
+    def shelf(self) -> Shelf: ...
+    @property
+    def journal(self) -> Journal: ...
+    @property
+    def address(self) -> str:
+        """Where it is, for people."""
+        ...
+
+    async def check(self) -> Sequence[str]:
+        """What is wrong with the store itself, a sentence each; empty when it is healthy."""
+        ...
+
+    async def close(self) -> None: ...

@@ -1,0 +1,232 @@
+"""The database: one connection that writes, with group commit, and some that read.
+
+A write is a function of the connection, run inside a savepoint on the writer's thread. Callers that arrive while a
+commit (an fsync) is under way share the next one: a whole group is one function on the thread, for each crossing costs
+about as much as the commit. A caller is answered after COMMIT, so what was answered is on disk. A caller whose function
+fails undoes its own work alone.
+"""
+
+import asyncio
+import sqlite3
+from asyncio import Future, Queue, Task
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
+from datetime import datetime
+from pathlib import Path
+from typing import Any, TypeVar, cast
+
+import aiosqlite
+
+from engine.kernel.errors import StoreCorrupt
+from engine.store.sqlite.errors import translate, translated
+from engine.store.sqlite.holder import Holder
+from engine.store.sqlite.migrations import STEPS
+
+T = TypeVar("T")
+Write = Callable[[sqlite3.Connection], T]
+Row = tuple[Any, ...]
+
+_READERS = 2
+_MOST_IN_GROUP = 256
+_CHECKPOINT_EVERY = 2_000  # writes
+_BUSY_MS = 3_000
+
+
+class Database:
+    """An open database file. Made by `Database.open`; `close` must be awaited."""
+
+    def __init__(self, path: Path, holder: Holder, writer: aiosqlite.Connection) -> None:
+        self.path, self.holder = path, holder
+        self._writer = writer
+        self._queue: Queue[tuple[Write[Any], Future[Any]]] = Queue(maxsize=8192)
+        self._readers: asyncio.LifoQueue[aiosqlite.Connection] = asyncio.LifoQueue()
+        self._task: Task[None] | None = None
+        self.commits = 0
+
+    @classmethod
+    async def open(cls, path: Path, now: datetime) -> "Database":
+        """Open or create the file, bring its schema up to date (after a copy of what was there, dated `now`), and take
+        it for this process.
+
+        Raises StoreUnavailable when it is held, locked or cannot be written, StoreCorrupt when it is damaged, made by a
+        newer version, or no database.
+        """
+        holder = Holder(path)
+        writer: aiosqlite.Connection | None = None
+        try:
+            with translated(path):
+                writer = await _connect(path)
+                database = cls(path, holder, writer)
+                await database._on_writer(lambda connection: _migrate(connection, path, now))
+                for _ in range(_READERS):
+                    database._readers.put_nowait(await _connect(path, read_only=True))
+        except BaseException:
+            if writer is not None:
+                await writer.close()
+            holder.release()
+            raise
+        database._task = asyncio.create_task(database._commit_groups(), name="sqlite-writer")
+        return database
+
+    async def write(self, function: Write[T]) -> T:
+        """Run `function` in the next group and give its result when it is on disk.
+
+        A caller that is cancelled while waiting does not undo the commit.
+        """
+        answer: Future[T] = asyncio.get_running_loop().create_future()
+        await self._queue.put((function, answer))
+        return await asyncio.shield(answer)
+
+    async def read(self, statement: str, parameters: Sequence[Any] = ()) -> list[Row]:
+        """All rows of a query, from a connection that never waits for the writer."""
+        async with self._reader() as connection:
+            return cast("list[Row]", await connection.execute_fetchall(statement, parameters))
+
+    async def check(self) -> list[str]:
+        """What SQLite finds wrong in the file; empty when it is healthy."""
+        rows = await self.read("pragma quick_check")
+        return [str(row[0]) for row in rows if row[0] != "ok"]
+
+    async def close(self) -> None:
+        """Finish what is queued, fold the log into the file, and let go of it."""
+        if self._task:
+            await self._queue.join()
+            self._task.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._task
+        while not self._readers.empty():
+            await self._readers.get_nowait().close()
+        with suppress(sqlite3.Error):
+            await self._on_writer(lambda connection: connection.execute("pragma wal_checkpoint(truncate)").fetchall())
+        await self._writer.close()
+        self.holder.release()
+
+    @asynccontextmanager
+    async def _reader(self) -> AsyncIterator[aiosqlite.Connection]:
+        connection = await self._readers.get()
+        try:
+            with translated(self.path):
+                yield connection
+        finally:
+            self._readers.put_nowait(connection)
+
+    async def _on_writer(self, function: Write[T]) -> T:
+        # aiosqlite has no public way to run a whole function on its thread; `_execute` is what all its methods use.
+        return cast("T", await self._writer._execute(function, self._writer._conn))  # type: ignore[no-untyped-call]
+
+    async def _commit_groups(self) -> None:
+        since_checkpoint = 0
+        while True:
+            group = [await self._queue.get()]
+            while len(group) < _MOST_IN_GROUP and not self._queue.empty():
+                group.append(self._queue.get_nowait())
+            await self._commit(group)
+            since_checkpoint += len(group)
+            if since_checkpoint >= _CHECKPOINT_EVERY:
+                since_checkpoint = 0
+                with suppress(sqlite3.Error):
+                    await self._on_writer(
+                        lambda connection: connection.execute("pragma wal_checkpoint(passive)").fetchall()
+                    )
+
+    async def _commit(self, group: Sequence[tuple[Write[Any], Future[Any]]]) -> None:
+        """Run one group and answer each of its callers."""
+        functions = [function for function, _ in group]
+        try:
+            outcomes = await self._on_writer(lambda connection: _run_group(connection, functions))
+            self.commits += 1
+        except sqlite3.Error as error:
+            outcomes = [(None, error)] * len(group)
+        for (_, answer), (value, failure) in zip(group, outcomes, strict=True):
+            self._queue.task_done()
+            if answer.done():
+                continue
+            if failure is None:
+                answer.set_result(value)
+            else:
+                answer.set_exception(translate(failure, self.path) if isinstance(failure, sqlite3.Error) else failure)
+
+
+def _run_group(connection: sqlite3.Connection, functions: Sequence[Write[Any]]) -> list[tuple[Any, Exception | None]]:
+    """Run each function in a savepoint and commit them together; what fails inside one is its own outcome."""
+    outcomes: list[tuple[Any, Exception | None]] = []
+    connection.execute("begin immediate")
+    try:
+        for function in functions:
+            connection.execute("savepoint one")
+            try:
+                outcomes.append((function(connection), None))
+            except Exception as error:
+                if not connection.in_transaction:  # SQLite gave up the whole transaction: no space, I/O error
+                    raise
+                connection.execute("rollback to one")
+                outcomes.append((None, error))
+            connection.execute("release one")
+        connection.execute("commit")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("rollback")
+        raise
+    return outcomes
+
+
+async def _connect(path: Path, *, read_only: bool = False) -> aiosqlite.Connection:
+    connection = await aiosqlite.connect(path, isolation_level=None, cached_statements=256)
+    try:
+        for pragma in (
+            f"busy_timeout={_BUSY_MS}",
+            "journal_mode=wal",
+            "synchronous=full",
+            "wal_autocheckpoint=0",  # only the writer checkpoints, between groups
+            "foreign_keys=on",
+            "trusted_schema=off",
+            "temp_store=memory",
+            *(("query_only=on",) if read_only else ()),
+        ):
+            # fetchall: an unread row would keep a statement open, and the next savepoint would fail
+            await connection.execute_fetchall(f"pragma {pragma}")
+    except BaseException:
+        await connection.close()
+        raise
+    return connection
+
+
+def _migrate(connection: sqlite3.Connection, path: Path, now: datetime) -> None:
+    """Take the steps that are missing, each in one transaction with its number."""
+    (version,) = connection.execute("pragma user_version").fetchone()
+    if version > len(STEPS):
+        raise StoreCorrupt(
+            f"The database {path} is of version {version}; this program knows versions up to {len(STEPS)}.",
+            why="A newer Circuit Breaker wrote it.",
+            fix="Update Circuit Breaker, or name another file with --store sqlite:///PATH. It was not changed.",
+            details={"path": str(path), "version": version, "known": len(STEPS)},
+        )
+    (tables,) = connection.execute("select count(*) from sqlite_schema").fetchone()
+    if version == 0 and tables:
+        raise StoreCorrupt(
+            f"{path} is a database of another program.",
+            why="It has tables that are not ours.",
+            fix="Name another file with --store sqlite:///PATH. It was not changed.",
+            details={"path": str(path)},
+        )
+    if 0 < version < len(STEPS):
+        _copy(connection, path.with_name(f"{path.name}.v{version}-{now:%Y%m%dT%H%M%S}.backup"))
+    for number in range(version, len(STEPS)):
+        connection.execute("begin immediate")
+        try:
+            for statement in STEPS[number]:
+                connection.execute(statement)
+            connection.execute(f"pragma user_version={number + 1}")
+            connection.execute("commit")
+        except BaseException:
+            if connection.in_transaction:
+                connection.execute("rollback")
+            raise
+
+
+def _copy(connection: sqlite3.Connection, path: Path) -> None:
+    target = sqlite3.connect(path)
+    try:
+        connection.backup(target)
+    finally:
+        target.close()

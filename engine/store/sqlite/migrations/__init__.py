@@ -1,0 +1,5 @@
+"""Numbered steps; the position of a step, from 1, is the `user_version` it leads to. Steps are only ever added."""
+
+from engine.store.sqlite.migrations import m0001_foundation
+
+STEPS: tuple[tuple[str, ...], ...] = (m0001_foundation.STATEMENTS,)

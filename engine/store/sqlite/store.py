@@ -1,0 +1,40 @@
+"""The SQLite store: one file, three parts."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+
+from engine.kernel.errors import StoreUnavailable
+from engine.store.sqlite.database import Database
+from engine.store.sqlite.journal import SqliteJournal
+from engine.store.sqlite.ledger import SqliteLedger
+from engine.store.sqlite.shelf import SqliteShelf
+
+
+class SqliteStore:
+    def __init__(self, database: Database) -> None:
+        self.database = database
+        self.ledger = SqliteLedger(database)
+        self.shelf = SqliteShelf(database)
+        self.journal = SqliteJournal(database)
+        self.address = f"sqlite:///{database.path}"
+
+    @classmethod
+    async def open(cls, path: Path, now: datetime) -> "SqliteStore":
+        """See `Database.open` for the errors."""
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise StoreUnavailable(
+                f"The folder {path.parent} cannot be made.",
+                why=f"{error.strerror}.",
+                fix="Name another with --data-dir.",
+                details={"path": str(path)},
+            ) from None
+        return cls(await Database.open(path, now))
+
+    async def check(self) -> Sequence[str]:
+        return await self.database.check()
+
+    async def close(self) -> None:
+        await self.database.close()
