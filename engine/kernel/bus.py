@@ -8,7 +8,7 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 E = TypeVar("E")
 
@@ -56,7 +56,7 @@ class Subscription(Generic[E]):
 
 class Bus:
     def __init__(self) -> None:
-        self.subscriptions: list[Subscription[object]] = []
+        self.subscriptions: list[Subscription[Any]] = []
 
     def publish(self, events: Iterable[object]) -> None:
         for event in events:

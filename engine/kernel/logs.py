@@ -1,0 +1,89 @@
+"""Structured logs: one JSON object a line, with the request it belongs to, and no secret in it.
+
+Everything goes to one rotating file in the data folder, or to stderr for `--serve`: nothing may write on the terminal
+that the workbench draws on.
+"""
+
+import logging
+import logging.handlers
+import re
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import IO
+
+import orjson
+
+request_id: ContextVar[str] = ContextVar("request_id", default="")
+
+# What looks like a key, wherever it stands: OpenAI, Anthropic, Google, GitHub, and what follows `Bearer` or `api-key`.
+_LOOKS_SECRET = re.compile(
+    r"sk-[\w-]{8,}|AIza[\w-]{20,}|gh[pousr]_\w{20,}"
+    r"|(?P<lead>(?:bearer|api[-_]?key|token|password|secret)[\"']?\s*[:=]?\s*[\"']?)(?P<secret>[\w.~+/-]{8,})",
+    re.I,
+)
+_MASK = "•••"
+
+
+class Redactor:
+    """Takes secrets out of texts: those it was told, and what looks like one."""
+
+    def __init__(self) -> None:
+        self._known: set[str] = set()
+
+    def learn(self, secrets: Iterable[str]) -> None:
+        self._known.update(secret for secret in secrets if len(secret) >= 4)
+
+    def clean(self, text: str) -> str:
+        for secret in self._known:
+            text = text.replace(secret, _MASK)
+        return _LOOKS_SECRET.sub(lambda match: (match["lead"] or "") + _MASK, text)
+
+
+class _JsonLines(logging.Formatter):
+    def __init__(self, redactor: Redactor) -> None:
+        super().__init__()
+        self._redactor = redactor
+
+    def format(self, record: logging.LogRecord) -> str:
+        line: dict[str, object] = {
+            "at": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname.lower(),
+            "room": record.name,
+            "message": record.getMessage(),
+        }
+        if request := request_id.get():
+            line["request"] = request
+        line.update(getattr(record, "facts", {}))
+        if record.exc_info:
+            line["traceback"] = self.formatException(record.exc_info)
+        return self._redactor.clean(orjson.dumps(line, default=str).decode())
+
+
+def open_log(target: Path | IO[str], level: str, redactor: Redactor) -> logging.Handler:
+    """Send every logger's records to `target`, and nowhere else."""
+    handler: logging.Handler
+    if isinstance(target, Path):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        handler = logging.handlers.RotatingFileHandler(target, maxBytes=5_000_000, backupCount=3, encoding="utf-8")
+    else:
+        handler = logging.StreamHandler(target)
+    handler.setFormatter(_JsonLines(redactor))
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(level.upper())
+    for noisy in ("httpx", "httpcore", "asyncio", "aiosqlite", "websockets", "sanic", "strawberry.execution"):
+        logging.getLogger(noisy).setLevel("WARNING" if noisy != "strawberry.execution" else "CRITICAL")
+    return handler
+
+
+@contextmanager
+def in_request(id: str) -> Iterator[None]:
+    """Log lines inside belong to this request."""
+    token = request_id.set(id)
+    try:
+        yield
+    finally:
+        request_id.reset(token)

@@ -1,0 +1,43 @@
+"""What is there: every provider with its state, and the models of all of them."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from engine.kernel.bus import Bus
+from engine.llm.model import Model, ProviderStatus
+
+
+@dataclass(frozen=True, slots=True)
+class CatalogChanged:
+    """A provider came, went, or has other models."""
+
+    provider: ProviderStatus
+
+
+class Catalog:
+    """Kept up to date by `engine.llm.discovery`; reading it asks nobody."""
+
+    def __init__(self, bus: Bus) -> None:
+        self._bus = bus
+        self._providers: dict[str, ProviderStatus] = {}
+
+    @property
+    def providers(self) -> Mapping[str, ProviderStatus]:
+        return self._providers
+
+    @property
+    def models(self) -> Sequence[Model]:
+        """The models of all providers that are up."""
+        return tuple(model for status in self._providers.values() if status.state == "up" for model in status.models)
+
+    def update(self, status: ProviderStatus) -> None:
+        if self._providers.get(status.id) != status:
+            self._providers[status.id] = status
+            self._bus.publish([CatalogChanged(status)])
+
+
+def named(name: str, models: Sequence[Model]) -> Iterator[Model]:
+    """The models that `name` means: `provider/name`, `name`, or `name` without `:latest`."""
+    for model in models:
+        if name in (model.id, model.name) or (":" not in name and f"{name}:latest" in (model.name, model.id)):
+            yield model
