@@ -91,7 +91,7 @@ class Chats:
         await self._store(replace(conversation, title=title, updated_at=self._world.now()))
         question = Turn(self._world.new_id(), "user", text)
         await self._add(conversation.id, question)
-        request, left_out = self._request(conversation.model, [*earlier, question])
+        request, left_out = await self._request(conversation.model, [*earlier, question])
         answer = await self._llm.chat(request, caller)
         turn = Turn(self._world.new_id(), "assistant", "", model=answer.model.id, request=answer.id, left_out=left_out)
         pieces: list[str] = []
@@ -118,17 +118,17 @@ class Chats:
             await asyncio.shield(self._add(conversation.id, turn))
         yield Ended(turn)
 
-    def _request(self, model: str, turns: Sequence[Turn]) -> tuple[ChatRequest, int]:
+    async def _request(self, model: str, turns: Sequence[Turn]) -> tuple[ChatRequest, int]:
         """The request for the last of `turns`, with as many of those before as fit the context."""
         said = [turn for turn in turns if turn.text]
-        kept = _fitting(said, self._context_of(model))
+        kept = _fitting(said, await self._context_of(model))
         messages = tuple(ChatMessage.of(turn.role, turn.text) for turn in kept)
         return ChatRequest(model, messages), len(said) - len(kept)
 
-    def _context_of(self, model: str) -> int:
+    async def _context_of(self, model: str) -> int:
         """The context of the model that would answer, in tokens; 0 when it is not known."""
         try:
-            decision = self._llm.decide(ChatRequest(model, (ChatMessage.of("user", "x"),)))
+            decision = await self._llm.explain(ChatRequest(model, (ChatMessage.of("user", "x"),)))
         except CircuitBreakerError:
             return 0  # the request itself will say what is wrong
         return decision.ranked[0].model.context

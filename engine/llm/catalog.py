@@ -17,18 +17,19 @@ class CatalogChanged:
 class Catalog:
     """Kept up to date by `engine.llm.discovery`; reading it asks nobody."""
 
-    def __init__(self, bus: Bus) -> None:
-        self._bus = bus
+    def __init__(self, bus: Bus, order: Sequence[str]) -> None:
+        """`order` is the ids of the providers, as they are shown."""
+        self._bus, self._order = bus, order
         self._providers: dict[str, ProviderStatus] = {}
 
     @property
     def providers(self) -> Mapping[str, ProviderStatus]:
-        return self._providers
+        return {id: self._providers[id] for id in self._order if id in self._providers}
 
     @property
     def models(self) -> Sequence[Model]:
         """The models of all providers that are up."""
-        return tuple(model for status in self._providers.values() if status.state == "up" for model in status.models)
+        return tuple(model for status in self.providers.values() if status.state == "up" for model in status.models)
 
     def update(self, status: ProviderStatus) -> None:
         if self._providers.get(status.id) != status:

@@ -77,9 +77,9 @@ def decide(request: ChatRequest, models: Sequence[Model]) -> Decision:
     """
     policy = policy_of(request)
     if policy:
-        candidates, first = list(models), set(named(request.model, models))
+        candidates, first = list(models), {model.id for model in named(request.model, models)}
     else:
-        candidates, first = _chosen(request, models), set()
+        candidates, first = _chosen(request, models), set[str]()
     rejected = [no for model in candidates if (no := _rejection(request, model))]
     refused = {one.model.id for one in rejected}
     left = [model for model in candidates if model.id not in refused]
@@ -95,7 +95,11 @@ def decide_embedding(name: str, models: Sequence[Model]) -> Decision:
     if not found:
         raise _unknown(name, models)
     able = [model for model in found if "embedding" in model.abilities]
-    rejected = tuple(Rejected(m, "no_embedding", "does not make embeddings") for m in found if m not in able)
+    rejected = tuple(
+        Rejected(model, "no_embedding", "does not make embeddings")
+        for model in found
+        if "embedding" not in model.abilities
+    )
     if not able:
         raise InvalidInput(
             f"{name} does not make embeddings.",
@@ -197,9 +201,11 @@ ABOUT: Mapping[str, str] = {
 }
 
 
-def _weighed(policy: Callable[[Model], Candidate], models: Sequence[Model], first: set[Model]) -> list[Candidate]:
-    ranked = sorted((policy(model) for model in models), key=lambda one: (one.model not in first, -one.score))
-    return [Candidate(c.model, c.score, ("asked for by name", *c.reasons)) if c.model in first else c for c in ranked]
+def _weighed(policy: Callable[[Model], Candidate], models: Sequence[Model], first: set[str]) -> list[Candidate]:
+    ranked = sorted((policy(model) for model in models), key=lambda one: (one.model.id not in first, -one.score))
+    return [
+        Candidate(c.model, c.score, ("asked for by name", *c.reasons)) if c.model.id in first else c for c in ranked
+    ]
 
 
 def _named(model: Model) -> Candidate:

@@ -135,7 +135,7 @@ def not_enabled(net: Net, token: Token, transition: Transition, blockers: Sequen
     able = [one.transition.id for one in availability(net, token) if one.enabled]
     return NotEnabled(
         f"{transition.id} cannot fire: the token is in {state}.",
-        why=_sentence("; ".join(blockers)),
+        why=f"{'; '.join(blockers)}.",
         fix=f"It can fire {', '.join(able)}." if able else "Nothing can fire any more.",
         details={"transition": transition.id, "state": state, "blockers": list(blockers), "available": able},
     )
@@ -153,7 +153,3 @@ def merged(data: Mapping[str, Any], patch: Mapping[str, Any]) -> dict[str, Any]:
         else:
             result[key] = value
     return result
-
-
-def _sentence(text: str) -> str:
-    return text[:1].upper() + text[1:] + "." if text else ""

@@ -53,6 +53,10 @@ def _transition(transition: Transition, known: set[str]) -> Iterator[Finding]:
             )
     if not (transition.sources or transition.inputs or transition.outputs or transition.resets):
         yield _error(f"The transition {transition.id} moves nothing.", transitions=at)
+    if "@" in transition.id:
+        yield _error(
+            f"The transition id {transition.id} has an @, which names the modes of a transition.", transitions=at
+        )
     for name, times in Counter(transition.sources).items():
         if times > 1:
             yield _error(f"The transition {transition.id} names the source {name} {times} times.", transitions=at)

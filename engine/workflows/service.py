@@ -20,9 +20,9 @@ from engine.nets.marking import in_words
 from engine.nets.model import Net
 from engine.nets.notation import Definition
 from engine.nets.token import Event, Token
-from engine.store.codec import token_moved
 from engine.store.ports import Ledger, Once
 from engine.workflows import chain
+from engine.workflows.conflicts import token_moved
 from engine.workflows.events import TokenChanged, WorkflowAdded
 from engine.workflows.model import Workflow
 

@@ -14,6 +14,7 @@ from engine.nets.notation import Definition
 from engine.nets.token import Event, Token
 from engine.store import codec
 from engine.store.ports import Once, RequestRecord, Spend
+from engine.workflows import conflicts
 from engine.workflows.model import Workflow
 
 
@@ -29,7 +30,7 @@ class MemoryLedger:
         if definition.id:
             found = self._workflows.get(definition.id)
             if found and found.digest != digest:
-                raise codec.id_taken(definition.id)
+                raise conflicts.id_taken(definition.id)
         else:
             found = next((w for w in self._workflows.values() if (w.slug, w.digest) == (slug, digest)), None)
         if found:
@@ -63,7 +64,7 @@ class MemoryLedger:
             return earlier
         current, expected = await self.token(token.id), events[0].sequence - 1
         if current.version != expected:
-            raise codec.token_moved(current, self._state(current), expected)
+            raise conflicts.token_moved(current, self._state(current), expected)
         self._store(token, events, once)
         return token
 
@@ -78,7 +79,7 @@ class MemoryLedger:
             return None
         fingerprint, token_id = self._once[once.key]
         if fingerprint != once.fingerprint:
-            raise codec.key_reused(once)
+            raise conflicts.key_reused(once)
         return self._tokens[token_id]
 
     async def token(self, token_id: str) -> Token:

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from engine.kernel.errors import NotFound
+from engine.kernel.errors import Conflict, NotFound
 from engine.nets import notation
 from engine.nets.marking import in_words
 from engine.nets.notation import Definition
@@ -14,12 +14,14 @@ from engine.nets.token import Event, Token
 from engine.store import codec
 from engine.store.ports import Once
 from engine.store.sqlite.database import Database, Row
+from engine.workflows import conflicts
 from engine.workflows.chain import microseconds, moment
 from engine.workflows.model import Workflow
 
 _WORKFLOW = "id, slug, version, definition, digest, created_at"
 _TOKEN = "id, workflow, marking, data, metadata, version, created_at, updated_at, head"
 _EVENT = "token, sequence, kind, transition, source, before, after, data, at, actor, hash"
+_RECENT = 1_000  # tokens at hand
 _MOST_AT_ONCE = 500  # parameters of one statement
 
 
@@ -27,6 +29,7 @@ class SqliteLedger:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._workflows: dict[str, Workflow] = {}  # they never change, so what was read once stays true
+        self._recent: dict[str, Token] = {}  # as they are on disk: nobody else writes, see `holder`
 
     # -- workflows ------------------------------------------------------------------------------------------------
 
@@ -43,7 +46,7 @@ class SqliteLedger:
                 same, (definition.id,) if definition.id else (slug, digest)
             ).fetchone()
             if found and found[4] != digest:
-                raise codec.id_taken(definition.id)
+                raise conflicts.id_taken(definition.id)
             if found:
                 return found
             latest = connection.execute("select max(version) from workflows where slug = ?", (slug,)).fetchone()[0] or 0
@@ -94,7 +97,7 @@ class SqliteLedger:
             _remember(connection, once, token.id)
             return token
 
-        return await self._database.write(write)
+        return self._kept(await self._database.write(write))
 
     async def commit(self, token: Token, events: Sequence[Event], once: Once | None = None) -> Token:
         workflow = await self.workflow(token.workflow)
@@ -109,7 +112,7 @@ class SqliteLedger:
                 raise NotFound.named("token", token.id, ())
             version, before = found
             if version != expected:
-                raise codec.token_moved(_read_token(connection, token.id), before, expected)
+                raise conflicts.token_moved(_read_token(connection, token.id), before, expected)
             connection.execute(
                 "update tokens set marking = ?, data = ?, version = ?, updated_at = ?, head = ?, state = ? "
                 "where id = ?",
@@ -122,21 +125,35 @@ class SqliteLedger:
             _remember(connection, once, token.id)
             return token
 
-        return await self._database.write(write)
+        try:
+            return self._kept(await self._database.write(write))
+        except Conflict:
+            self._recent.pop(token.id, None)  # what is on disk decides
+            raise
 
     async def replayed(self, once: Once) -> Token | None:
         rows = await self._database.read("select fingerprint, token from once where key = ?", (once.key,))
         if not rows:
             return None
         if rows[0][0] != once.fingerprint:
-            raise codec.key_reused(once)
+            raise conflicts.key_reused(once)
         return await self.token(rows[0][1])
 
     async def token(self, token_id: str) -> Token:
+        if token_id in self._recent:
+            return self._recent[token_id]
         rows = await self._database.read(f"select {_TOKEN} from tokens where id = ?", (token_id,))
         if not rows:
             raise NotFound.named("token", token_id, (), fix="`circuit-breaker token show` lists the newest.")
-        return _token(rows[0])
+        return self._kept(_token(rows[0]))
+
+    def _kept(self, token: Token) -> Token:
+        """Keep a token that is on disk at hand, unless a later version already is."""
+        known = self._recent.pop(token.id, token)
+        self._recent[token.id] = token if token.version >= known.version else known
+        if len(self._recent) > _RECENT:
+            del self._recent[next(iter(self._recent))]
+        return token
 
     async def tokens(
         self, *, workflow: str | None = None, state: str | None = None, first: int = 50, after: str | None = None
@@ -249,7 +266,7 @@ def _earlier(connection: sqlite3.Connection, once: Once | None) -> Token | None:
     if not found:
         return None
     if found[0] != once.fingerprint:
-        raise codec.key_reused(once)
+        raise conflicts.key_reused(once)
     return _read_token(connection, found[1])
 
 

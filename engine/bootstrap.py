@@ -1,0 +1,150 @@
+"""The only place that builds: settings -> adapters -> services.
+
+What is made here is taken apart here, in the opposite order.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import orjson
+
+from engine.agents.service import Agents
+from engine.chats.service import Chats
+from engine.doctor import Doctor
+from engine.kernel import assets, folders
+from engine.kernel.bus import Bus
+from engine.kernel.errors import InvalidConfig
+from engine.kernel.logs import Redactor
+from engine.kernel.settings import Loaded, Settings
+from engine.kernel.world import World
+from engine.keys.os_keyring import OsKeyring
+from engine.keys.service import Keys
+from engine.llm.catalog import Catalog
+from engine.llm.discovery import Discovery
+from engine.llm.ports import Provider
+from engine.llm.providers.embedded.provider import EmbeddedProvider
+from engine.llm.providers.ollama import OllamaProvider
+from engine.llm.providers.openai import OpenAIProvider
+from engine.llm.service import Llm
+from engine.store.memory.store import MemoryStore
+from engine.store.ports import Store
+from engine.store.sqlite.store import SqliteStore
+from engine.workflows.service import Workflows
+
+DATABASE = "circuit-breaker.db"
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """Everything that was built."""
+
+    loaded: Loaded
+    data_dir: Path
+    world: World
+    bus: Bus
+    store: Store
+    keys: Keys
+    llm: Llm
+    workflows: Workflows
+    chats: Chats
+    agents: Agents
+    doctor: Doctor
+
+
+@asynccontextmanager
+async def build(loaded: Loaded, world: World, redactor: Redactor) -> AsyncIterator[Parts]:
+    """Build all services on the store that the settings name, with the example workflows in it, and watch the
+    providers until the block is left.
+
+    Raises StoreUnavailable, StoreCorrupt and InvalidConfig.
+    """
+    settings = loaded.settings
+    data_dir = settings.data_dir or folders.data_folder()
+    bus = Bus()
+    async with AsyncExitStack() as stack:
+        store = await _open_store(settings, data_dir, world)
+        stack.push_async_callback(store.close)
+        keys = Keys(store.shelf, world, OsKeyring.find, redactor.learn)
+        providers = _providers(settings, keys, world, data_dir / "logs")
+        for provider in providers.values():
+            stack.push_async_callback(provider.close)
+        catalog = Catalog(bus, list(providers))
+        discovery = Discovery(providers, catalog)
+        llm = Llm(providers, catalog, discovery, store.journal, bus, world)
+        addresses = {id: provider.address for id, provider in providers.items()}
+        workflows = Workflows(store.ledger, bus, world)
+        await _load_examples(workflows)
+        await keys.load()
+        parts = Parts(
+            loaded=loaded,
+            data_dir=data_dir,
+            world=world,
+            bus=bus,
+            store=store,
+            keys=keys,
+            llm=llm,
+            workflows=workflows,
+            chats=Chats(store.shelf, llm, world),
+            agents=Agents(store.shelf, keys, catalog, addresses, world),
+            doctor=Doctor(store, keys, catalog, discovery, workflows, loaded),
+        )
+        watching = asyncio.create_task(discovery.run(), name="discovery")
+        stack.push_async_callback(_ended, watching)
+        yield parts
+
+
+async def _ended(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task
+
+
+async def _open_store(settings: Settings, data_dir: Path, world: World) -> Store:
+    scheme, _, path = settings.store.partition("://")
+    match scheme:
+        case "":
+            return await SqliteStore.open(data_dir / DATABASE, world.now())
+        case "memory":
+            return MemoryStore()
+        case "sqlite":
+            return await SqliteStore.open(database_path(settings, data_dir), world.now())
+        case _:
+            raise InvalidConfig(
+                f"A store of the kind {scheme}:// is not known.",
+                fix="Use sqlite:///PATH or memory://.",
+                details={"path": "store", "store": path},
+            )
+
+
+def database_path(settings: Settings, data_dir: Path) -> Path:
+    """Where the SQLite file is that the settings name (`sqlite:///relative` or `sqlite:////absolute`)."""
+    path = settings.store.removeprefix("sqlite://").removeprefix("/")
+    return Path(path).expanduser() if settings.store.startswith("sqlite://") and path else data_dir / DATABASE
+
+
+def _providers(settings: Settings, keys: Keys, world: World, logs: Path) -> Mapping[str, Provider]:
+    """The providers in the order in which they are shown."""
+
+    def key(provider: str, address: str) -> str | None:
+        return next(iter(keys.secrets(provider, address)), None)
+
+    found: dict[str, Provider] = {"ollama": OllamaProvider(world, base_url=settings.ollama_url)}
+    found["openai"] = OpenAIProvider.openai(
+        lambda: key("openai", settings.openai_url), world, base_url=settings.openai_url
+    )
+    if settings.custom_url:
+        found["custom"] = OpenAIProvider.custom(
+            "custom", "Custom endpoint", settings.custom_url, lambda: key("custom", settings.custom_url), world
+        )
+    if settings.embedded:
+        found["embedded"] = EmbeddedProvider(world, logs, gguf=settings.embedded_model)
+    return found
+
+
+async def _load_examples(workflows: Workflows) -> None:
+    """The example workflows are there from the first start; they are stored once."""
+    for file in sorted((assets.folder() / "workflows").glob("*.json")):
+        await workflows.create(orjson.loads(file.read_bytes()))

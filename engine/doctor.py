@@ -1,0 +1,102 @@
+"""The doctor: what was found, what is missing, and what to do about it."""
+
+import sqlite3
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from engine.kernel.errors import CircuitBreakerError, KeyringUnavailable
+from engine.kernel.settings import Loaded
+from engine.keys.service import Keys
+from engine.llm.catalog import Catalog
+from engine.llm.discovery import Discovery
+from engine.llm.model import ProviderStatus
+from engine.store.ports import Store
+from engine.workflows.service import Workflows
+
+State = Literal["ok", "note", "problem"]
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing that was looked at. `note`: not there, and nothing is broken by it."""
+
+    id: str
+    title: str
+    state: State
+    says: str
+    fix: str = ""
+
+
+class Doctor:
+    def __init__(
+        self, store: Store, keys: Keys, catalog: Catalog, discovery: Discovery, workflows: Workflows, loaded: Loaded
+    ) -> None:
+        self._store, self._keys, self._catalog, self._discovery = store, keys, catalog, discovery
+        self._workflows, self._loaded = workflows, loaded
+
+    async def quick(self) -> Sequence[Check]:
+        """What is known already: providers, keys, store. Asks nobody."""
+        return [*map(_provider, self._catalog.providers.values()), self._key_check(), self._nats()]
+
+    async def report(self) -> Sequence[Check]:
+        """Everything, also what takes a while: the keyring is opened, the file and all histories are read."""
+        await self._discovery.first_round(5.0)
+        checks = list(await self.quick())
+        return [*checks[:-1], await self._keyring(), *await self._database(), checks[-1], self._settings()]
+
+    def _key_check(self) -> Check:
+        known = self._keys.known({status.id: status.address for status in self._catalog.providers.values()})
+        if not known:
+            return Check("keys", "Keys", "note", "No API keys: only local models.", "circuit-breaker keys set openai")
+        shown = ", ".join(f"{info.provider} {info.ending} ({info.where})" for info in known)
+        return Check("keys", "Keys", "ok", shown)
+
+    async def _keyring(self) -> Check:
+        try:
+            keyring = await self._keys.keyring()
+        except KeyringUnavailable as error:
+            says = f"{error.what} {error.why} Keys you enter live in memory for this run only."
+            return Check("keyring", "Keyring", "note", says, error.fix)
+        return Check("keyring", "Keyring", "ok", f"Keys are kept by {keyring.title}.")
+
+    async def _database(self) -> Sequence[Check]:
+        try:
+            wrong = await self._store.check()
+            damages = await self._workflows.damages() if not wrong else ()
+        except CircuitBreakerError as error:
+            return [Check("database", "Database", "problem", f"{error.what} {error.why}", error.fix)]
+        fix = "Restore a backup."
+        if wrong:
+            return [Check("database", "Database", "problem", f"{self._store.address}: {wrong[0]}", fix)]
+        if damages:
+            first = damages[0]
+            says = f"{len(damages)} histories do not fit their hash chain, first {first.token} at {first.sequence}."
+            return [Check("database", "Database", "problem", says, fix)]
+        version = f", SQLite {sqlite3.sqlite_version}" if self._store.address.startswith("sqlite") else ""
+        return [
+            Check("database", "Database", "ok", f"{self._store.address}{version}: healthy, all histories verified.")
+        ]
+
+    def _nats(self) -> Check:
+        url = self._loaded.settings.nats_url
+        if url:
+            return Check("nats", "NATS", "note", "NATS_URL is set, and this version stores in SQLite only.")
+        return Check("nats", "NATS", "note", "Not configured; one machine needs none.")
+
+    def _settings(self) -> Check:
+        changed = [name for name, (origin, _) in self._loaded.origins.items() if origin != "default"]
+        says = f"{self._loaded.file}" + ("" if self._loaded.file.exists() else " (not there: all defaults)")
+        return Check("settings", "Settings", "ok", says + (f"; changed: {', '.join(changed)}" if changed else ""))
+
+
+def _provider(status: ProviderStatus) -> Check:
+    if status.state == "up":
+        count = f"{len(status.models)} model{'' if len(status.models) == 1 else 's'}"
+        names = ", ".join(model.name for model in status.models[:4]) + (", …" if len(status.models) > 4 else "")
+        says = f"{count} at {status.address}" + (f": {names}" if names else "")
+        if status.id == "embedded":
+            says = f"ready: {names}"
+        fix = "" if status.models else "ollama pull qwen2.5-coder:3b" if status.id == "ollama" else ""
+        return Check(status.id, status.title, "ok" if status.models else "note", says, fix)
+    return Check(status.id, status.title, "note", status.why, status.fix)

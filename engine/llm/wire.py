@@ -1,0 +1,545 @@
+"""HTTP to model providers: the room's only use of httpx, and the one place where its failures become our errors.
+
+One `Wire` serves one provider at one address. It never follows a redirect and keeps no cookies, so a key stays bound to
+the scheme, host and port it was given for; proxies and certificates from the environment are not used. Every wait has
+a deadline and everything that is read is bounded. What the JSON means is left to the providers.
+"""
+
+import asyncio
+import http.cookiejar
+import json
+import os
+import re
+import socket
+import ssl
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
+from contextlib import aclosing, contextmanager, suppress
+from dataclasses import dataclass
+from datetime import UTC
+from email.utils import parsedate_to_datetime
+from ipaddress import ip_address
+from typing import Any, Protocol, TypeVar
+from urllib.parse import quote, urlsplit
+
+import httpx
+import orjson
+
+from engine.kernel.errors import (
+    ContextTooLong,
+    InvalidConfig,
+    InvalidInput,
+    ProviderAuth,
+    ProviderError,
+    ProviderRateLimited,
+    ProviderRejected,
+    ProviderTimeout,
+    ProviderUnavailable,
+    shown,
+)
+from engine.kernel.world import World
+from engine.llm.framing import Event, Events, FrameTooLong, Lines
+
+MOST_BODY_BYTES = 64 * 1024 * 1024
+MOST_ERROR_BYTES = 64 * 1024
+MOST_MESSAGE_CHARS = 2000
+_LINGER_S = 1.0  # for the end of a finished stream, so that its connection can be used again
+_ERROR_BODY_S = 5.0
+
+Headers = Callable[[], Mapping[str, str]]
+"""Gives the headers that carry the key, at the moment of a request. Their values never appear in an error."""
+
+Frame = TypeVar("Frame")
+Frame_co = TypeVar("Frame_co", covariant=True)
+
+
+class Framing(Protocol[Frame_co]):
+    def feed(self, data: bytes) -> Sequence[Frame_co]: ...
+    def end(self) -> Sequence[Frame_co]: ...
+
+
+def no_headers() -> Mapping[str, str]:
+    return {}
+
+
+@dataclass(frozen=True, slots=True)
+class Deadlines:
+    """Seconds: to connect, from the request to the first byte of the answer, and between two pieces of it."""
+
+    connect_s: float = 5.0
+    first_byte_s: float = 60.0
+    idle_s: float = 60.0
+
+
+REMOTE = Deadlines()
+LOCAL = Deadlines(connect_s=2.0, first_byte_s=300.0, idle_s=120.0)  # a model may have to be loaded first
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where a provider is: `url` without a slash at its end. `local` says that it is on this machine."""
+
+    url: str
+    local: bool
+
+    @classmethod
+    def parse(cls, text: str, *, scheme: str = "") -> "Address":
+        """An address as people write it; without a scheme it gets `scheme`, or http if it is this machine, else https.
+
+        Raises InvalidConfig for anything but http(s)://host[:port][/path]: a password or a query could be a secret, and
+        an address is shown.
+        """
+        given = text.strip()
+        try:
+            if "://" not in given:
+                host = urlsplit(f"//{given}").hostname or ""
+                given = f"{scheme or ('http' if is_loopback(host) else 'https')}://{given}"
+            parts = urlsplit(given)
+            port = parts.port
+            httpx.URL(given)
+        except (ValueError, httpx.InvalidURL):
+            raise _bad_address(text) from None
+        if parts.scheme not in ("http", "https") or not parts.hostname or port == 0:
+            raise _bad_address(text)
+        if parts.username is not None or parts.query or parts.fragment or re.search(r"[\s\\]", given):
+            raise _bad_address(text)
+        return cls(given.rstrip("/"), is_loopback(parts.hostname))
+
+
+def _bad_address(text: str) -> InvalidConfig:
+    host = text.rpartition("@")[2].partition("?")[0]  # what stands before or after these may be a secret
+    return InvalidConfig(
+        f"{shown(host)} is not the address of a provider.",
+        why="An address is http:// or https://, a host, perhaps a port and a path; no user, password or query.",
+        fix="Write it like http://127.0.0.1:11434 or https://api.example.com/v1.",
+    )
+
+
+def is_loopback(host: str) -> bool:
+    try:
+        address = ip_address(host.strip("[]"))
+    except ValueError:
+        return host.casefold().rstrip(".") == "localhost" or host.casefold().endswith(".localhost")
+    return address.is_loopback
+
+
+class Wire:
+    """JSON requests to one provider.
+
+    `provider` and `title` name it in errors. `unreachable_fix` and `auth_fix` say what to do when it does not answer
+    and when it does not take the key. All methods raise ProviderErrors whose details have provider, model and, where
+    they were given, upstream_status, upstream_code and upstream_message (scrubbed of keys, 2,000 characters at most).
+    """
+
+    def __init__(
+        self,
+        address: Address,
+        *,
+        provider: str,
+        title: str,
+        world: World,
+        headers: Headers = no_headers,
+        deadlines: Deadlines = REMOTE,
+        unreachable_fix: str = "",
+        auth_fix: str = "",
+    ) -> None:
+        self.address = address
+        self.deadlines = deadlines
+        self._provider, self._title, self._world, self._headers = provider, title, world, headers
+        self._unreachable_fix, self._auth_fix = unreachable_fix, auth_fix
+        self._client: httpx.AsyncClient | None = None
+        self._secrets: set[str] = set()  # what was ever sent as a key, to be kept out of errors
+
+    async def get_json(self, path: str, *, within_s: float | None = None) -> Any:
+        """The JSON at `path`; `within_s` bounds the whole exchange."""
+        return await self._json("GET", path, None, "", within_s)
+
+    async def post_json(
+        self, path: str, body: Mapping[str, Any], *, model: str = "", within_s: float | None = None
+    ) -> Any:
+        """The JSON answer to `body`."""
+        return await self._json("POST", path, body, model, within_s)
+
+    def lines(
+        self, path: str, body: Mapping[str, Any], *, model: str = "", last: Callable[[bytes], bool] = lambda _: False
+    ) -> AsyncGenerator[bytes, None]:
+        """Stream the answer as lines (NDJSON). After the one that `last` recognises nothing more is given.
+
+        Closing the generator, or cancelling who waits for it, closes the upstream at once.
+        """
+        return self._frames(path, body, model, "application/x-ndjson", Lines(), last)
+
+    def events(
+        self, path: str, body: Mapping[str, Any], *, model: str = "", last: Callable[[Event], bool] = lambda _: False
+    ) -> AsyncGenerator[Event, None]:
+        """Stream the answer as server-sent events; otherwise like `lines`."""
+        return self._frames(path, body, model, "text/event-stream", Events(), last)
+
+    async def close(self) -> None:
+        if self._client is not None:
+            await self._client.aclose()
+
+    # What the provider said no with
+
+    def refusal(
+        self, status: int | None, problem: Any, *, model: str = "", retry_after_s: float | None = None
+    ) -> ProviderError:
+        """The error for an answer with `status` (None when it came inside a stream) and `problem`, its JSON or text."""
+        words = Refusal.read(problem)
+        message = self.scrubbed(words.message)[:MOST_MESSAGE_CHARS]
+        status = status if status is not None else words.status
+        details: dict[str, Any] = {"provider": self._provider, "model": model, "upstream_message": message}
+        if status is not None:
+            details["upstream_status"] = status
+        if words.code:
+            details["upstream_code"] = self.scrubbed(words.code)[:100]
+        if retry_after_s is not None:
+            details["retry_after_s"] = retry_after_s
+        if words.context_exceeded(status):
+            details.update(words.sizes())
+        end = "" if message.endswith((".", "!", "?")) else "."
+        said = f"It said: {message}{end}" if message else (f"Status {status} without a word." if status else "")
+        kind, what, fix = self._verdict(words, status, model, retry_after_s)
+        return kind(what, why=said, fix=fix, details=details)
+
+    def _verdict(
+        self, words: "Refusal", status: int | None, model: str, retry_after_s: float | None
+    ) -> tuple[type[ProviderError], str, str]:
+        """The kind of error, what happened and how to fix it."""
+        title, subject = self._title, f"{self._title} ({model})" if model else self._title
+        if words.context_exceeded(status):
+            fix = "Shorten the conversation, or pick a model with a larger context."
+            return ContextTooLong, f"The prompt does not fit {model or 'the model'} of {title}.", fix
+        if status in (401, 403):
+            return ProviderAuth, f"{title} refused the key.", self._auth_fix
+        if words.code == "insufficient_quota":
+            return ProviderRateLimited, f"The quota at {title} is used up.", "Look at its billing page."
+        if status == 429 or words.code in ("rate_limit_exceeded", "rate_limit_error"):
+            wait = f"Wait {retry_after_s:.0f} s" if retry_after_s is not None else "Wait a little"
+            return ProviderRateLimited, f"{title} wants fewer requests.", f"{wait}, or use another model."
+        if status == 404 and model and (words.code == "model_not_found" or "model" in words.message.casefold()):
+            return ProviderRejected, f"{title} has no model {shown(model)}.", "Refresh the models and pick another."
+        if status == 404:
+            fix = "Correct its address; many end in /v1."
+            return ProviderRejected, f"{title} does not know what was asked at {self.address.url}.", fix
+        if status == 408:
+            return ProviderTimeout, f"{subject} gave up waiting.", "Try again."
+        if status is not None and 400 <= status < 500:
+            return ProviderRejected, f"{subject} rejected the request.", ""
+        if status is not None and 300 <= status < 400:
+            fix = "Correct its address: redirects are not followed, as a key must not go elsewhere."
+            return ProviderUnavailable, f"{title} is not at {self.address.url} any more.", fix
+        return ProviderUnavailable, f"{subject} failed.", "Try again, or use another model."
+
+    def broken(self, why: str, *, model: str = "") -> ProviderUnavailable:
+        """The error for an answer that breaks off or makes no sense."""
+        details = {"provider": self._provider, "model": model}
+        why = self.scrubbed(why)[:MOST_MESSAGE_CHARS]
+        return ProviderUnavailable(
+            f"{self._title} did not give a whole answer.",
+            why=why,
+            fix="Try again, or use another model.",
+            details=details,
+        )
+
+    def parsed(self, text: bytes | str, *, model: str = "") -> Any:
+        """`text` as JSON. Raises ProviderUnavailable that shows how it begins."""
+        try:
+            return orjson.loads(text)
+        except orjson.JSONDecodeError:
+            start = text[:80] if isinstance(text, str) else text[:80].decode("utf-8", "replace")
+            raise self.broken(f"What it sent is not JSON: {shown(self.scrubbed(start))}.", model=model) from None
+
+    def scrubbed(self, text: str) -> str:
+        """`text` without our keys, and without what looks like OpenAI's."""
+        for secret in sorted(self._secrets, key=len, reverse=True):
+            text = text.replace(secret, "[key]")
+        return re.sub(r"\bsk-[\w*-]{8,}", "[key]", text)
+
+    # The exchange
+
+    async def _json(
+        self, method: str, path: str, body: Mapping[str, Any] | None, model: str, within_s: float | None
+    ) -> Any:
+        received = bytearray()
+        try:
+            async with (
+                asyncio.timeout(within_s),
+                aclosing(self._bytes(method, path, body, model, "application/json")) as chunks,
+            ):
+                async for chunk in chunks:
+                    received += chunk
+                    if len(received) > MOST_BODY_BYTES:
+                        raise self.broken(f"Its answer is longer than {MOST_BODY_BYTES:,} bytes.", model=model)
+        except TimeoutError:
+            raise self._late(f"It gave no whole answer within {within_s:g} s.", model) from None
+        return self.parsed(bytes(received), model=model)
+
+    async def _frames(
+        self,
+        path: str,
+        body: Mapping[str, Any],
+        model: str,
+        accept: str,
+        framing: Framing[Frame],
+        last: Callable[[Frame], bool],
+    ) -> AsyncGenerator[Frame, None]:
+        async with aclosing(self._bytes("POST", path, body, model, accept)) as chunks:
+            async for chunk in chunks:
+                try:
+                    frames = framing.feed(chunk)
+                except FrameTooLong as error:
+                    raise self.broken(f"A piece of its answer is {error}.", model=model) from None
+                for frame in frames:
+                    yield frame
+                    if last(frame):
+                        await _linger(chunks)
+                        return
+        for frame in framing.end():
+            yield frame
+
+    async def _bytes(
+        self, method: str, path: str, body: Mapping[str, Any] | None, model: str, accept: str
+    ) -> AsyncGenerator[bytes, None]:
+        """The raw body of a good answer, piece by piece."""
+        request = self._request(method, path, body, accept)
+        first_s, idle_s = self.deadlines.first_byte_s, self.deadlines.idle_s
+        late = f"Not one byte of an answer came within {first_s:g} s."
+        until = asyncio.get_running_loop().time() + first_s
+        with self._translated(model, late):
+            async with asyncio.timeout_at(until):
+                response = await self._open().send(request, stream=True)
+        try:
+            if response.status_code != httpx.codes.OK:
+                raise await self._refused(response, model)
+            await self._must_be(accept, response, model)
+            chunks = response.aiter_raw()
+            while True:
+                with self._translated(model, late):
+                    async with asyncio.timeout_at(until):
+                        chunk = await anext(chunks, None)
+                if chunk is None:
+                    return
+                yield chunk
+                late = f"It fell silent for {idle_s:g} s."
+                until = asyncio.get_running_loop().time() + idle_s
+        finally:
+            await response.aclose()
+
+    def _open(self) -> httpx.AsyncClient:
+        if self._client is None:
+            # Nothing can be verified over plain HTTP, so reading the certificates is left out there.
+            secure = self.address.url.startswith("https:")
+            self._client = httpx.AsyncClient(
+                verify=httpx.create_ssl_context(trust_env=False) if secure else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT),
+                timeout=httpx.Timeout(None, connect=self.deadlines.connect_s),
+                limits=httpx.Limits(max_connections=None, max_keepalive_connections=8, keepalive_expiry=30.0),
+                cookies=http.cookiejar.CookieJar(http.cookiejar.DefaultCookiePolicy(allowed_domains=[])),
+                follow_redirects=False,
+                trust_env=False,
+            )
+        return self._client
+
+    def _request(self, method: str, path: str, body: Mapping[str, Any] | None, accept: str) -> httpx.Request:
+        keys = self._headers()
+        for value in keys.values():
+            if not value.isascii() or not value.isprintable() or value != value.strip():
+                what = f"The key for {self._title} has characters that a key cannot have."
+                why = "A line end or a space was probably copied with it."
+                raise ProviderAuth(what, why=why, fix=self._auth_fix, details={"provider": self._provider})
+            self._secrets.update(_forms(value))
+        # httpx would expand what is compressed without a limit
+        headers = {"accept": accept, "accept-encoding": "identity", "user-agent": "circuit-breaker", **keys}
+        content = None if body is None else encoded(body)
+        if content is not None:
+            headers["content-type"] = "application/json"
+        return self._open().build_request(method, f"{self.address.url}{path}", headers=headers, content=content)
+
+    async def _must_be(self, accept: str, response: httpx.Response, model: str) -> None:
+        """Refuse an answer of another kind: a page of a proxy, or an error that came with status 200."""
+        coding = response.headers.get("content-encoding", "identity")
+        if coding.casefold() != "identity":
+            raise self.broken(
+                f"Its answer is compressed ({shown(coding)}), though we asked for it as it is.", model=model
+            )
+        kind = response.headers.get("content-type", "").partition(";")[0].strip().casefold()
+        if kind == "text/html":
+            raise self.broken(f"{self.address.url} answered with a web page.", model=model)
+        if accept == "text/event-stream" and kind == "application/json":
+            problem = await self._problem(response)
+            if isinstance(problem, Mapping) and problem.get("error"):
+                raise self.refusal(None, problem, model=model)
+            raise self.broken("It answered in one piece, not as a stream.", model=model)
+
+    async def _refused(self, response: httpx.Response, model: str) -> ProviderError:
+        wait = retry_after_s(response.headers, self._world)
+        return self.refusal(response.status_code, await self._problem(response), model=model, retry_after_s=wait)
+
+    async def _problem(self, response: httpx.Response) -> Any:
+        """The body of an error as JSON or text; what cannot be had of it in time is left out."""
+        received = bytearray()
+        with _whatever_comes():
+            async with asyncio.timeout(_ERROR_BODY_S):
+                async for chunk in response.aiter_raw():
+                    received += chunk
+                    if len(received) > MOST_ERROR_BYTES:
+                        break
+        try:
+            return orjson.loads(bytes(received))
+        except orjson.JSONDecodeError:
+            # A key that was cut at the end could not be recognised.
+            text = received.decode("utf-8", "replace")
+            longest = max((len(one) for one in self._secrets), default=0)
+            return text if len(received) <= MOST_ERROR_BYTES else text[:-longest]
+
+    @contextmanager
+    def _translated(self, model: str, late: str) -> Iterator[None]:
+        """httpx's exceptions as ours. They are not chained: they hold the request and with it the key."""
+        try:
+            yield
+        except (httpx.ConnectTimeout, httpx.PoolTimeout):
+            raise self._late(f"No connection within {self.deadlines.connect_s:g} s.", model) from None
+        except (TimeoutError, httpx.TimeoutException):
+            raise self._late(late, model) from None
+        except httpx.ConnectError as error:
+            what = f"{self._title} does not answer at {self.address.url}."
+            details = {"provider": self._provider, "model": model}
+            raise ProviderUnavailable(what, why=_reason(error), fix=self._unreachable_fix, details=details) from None
+        except (httpx.HTTPError, httpx.StreamError, httpx.InvalidURL) as error:
+            raise self.broken(f"The connection broke off: {_reason(error)}", model=model) from None
+
+    def _late(self, why: str, model: str) -> ProviderTimeout:
+        what = f"{self._title} ({model}) took too long." if model else f"{self._title} took too long."
+        fix = self._unreachable_fix if not model else "Try again, or use another model."
+        return ProviderTimeout(what, why=why, fix=fix, details={"provider": self._provider, "model": model})
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """What an upstream's error says, in any of the shapes that providers use: OpenAI's and llama.cpp's
+    `{"error": {message, type, code}}`, Ollama's `{"error": "text"}`, `{"message"}`, `{"detail"}`, or plain text."""
+
+    message: str
+    code: str
+    status: int | None
+    fields: Mapping[str, Any]
+
+    @classmethod
+    def read(cls, problem: Any) -> "Refusal":
+        outer = problem if isinstance(problem, Mapping) else {}
+        inner = outer.get("error", outer)
+        fields = inner if isinstance(inner, Mapping) else {}
+        spoken = inner if isinstance(inner, str) else problem if isinstance(problem, str) else ""
+        message = spoken or next((one for key in ("message", "detail") if isinstance(one := fields.get(key), str)), "")
+        if not message and problem and not isinstance(problem, str):
+            message = encoded({"answer": problem}).decode()
+        code = next((one for key in ("code", "type", "status") if isinstance(one := fields.get(key), str) and one), "")
+        number = fields.get("code")
+        status = number if isinstance(number, int) and 400 <= number < 600 else None
+        return cls(" ".join(message.split()), code, status, fields)
+
+    def context_exceeded(self, status: int | None) -> bool:
+        """Whether the prompt was too long. There is no standard: codes of OpenAI and llama.cpp, else known words."""
+        if self.code == "string_above_max_length" or (status is not None and status not in (400, 413, 422, 500)):
+            return False
+        if self.code in ("context_length_exceeded", "exceed_context_size_error"):
+            return True
+        return any(words in self.message.casefold() for words in _TOO_LONG)
+
+    def sizes(self) -> dict[str, int]:
+        """`prompt` and `context` in tokens, as far as they are said."""
+        prompt, context = self.fields.get("n_prompt_tokens"), self.fields.get("n_ctx")
+        if context is None and (found := re.search(r"context (?:length|size) is (\d+)", self.message)):
+            context = int(found[1])
+        if prompt is None and (found := re.search(r"(?:resulted in|requested) (\d+) tokens", self.message)):
+            prompt = int(found[1])
+        sizes = {"prompt": prompt, "context": context}
+        return {key: value for key, value in sizes.items() if isinstance(value, int)}
+
+
+_TOO_LONG = (
+    "maximum context length is",  # OpenAI, vLLM
+    "exceed context limit",
+    "exceeds the available context size",  # llama.cpp
+    "prompt is too long",  # Anthropic
+    "exceeds the maximum number of tokens allowed",  # Gemini
+    "input length exceeds the context length",  # Ollama
+    "prompt too long; exceeded",
+)
+
+
+def retry_after_s(headers: Mapping[str, str], world: World) -> float | None:
+    """Seconds to wait: `retry-after-ms`, or `retry-after` in seconds or as a date (RFC 9110, 10.2.3)."""
+    if (milliseconds := _number(headers.get("retry-after-ms"))) is not None:
+        return milliseconds / 1000
+    after = headers.get("retry-after")
+    if after is None or (seconds := _number(after)) is not None:
+        return None if after is None else seconds
+    try:
+        date = parsedate_to_datetime(after)
+    except ValueError:
+        return None
+    aware = date if date.tzinfo else date.replace(tzinfo=UTC)
+    return max(0.0, (aware - world.now()).total_seconds())
+
+
+def _number(text: str | None) -> float | None:
+    return float(text) if text and re.fullmatch(r"\s*\d{1,9}(\.\d{1,9})?\s*", text, re.ASCII) else None
+
+
+def encoded(body: Mapping[str, Any]) -> bytes:
+    """`body` as JSON in UTF-8. Halves of surrogate pairs, which UTF-8 cannot have, become question marks.
+
+    Raises InvalidInput for what JSON cannot say.
+    """
+    try:
+        return orjson.dumps(body, default=_plain)
+    except TypeError:
+        pass  # orjson takes no lone surrogates and no integers over 64 bits
+    try:
+        return json.dumps(body, ensure_ascii=False, allow_nan=False, default=_plain).encode("utf-8", "replace")
+    except (TypeError, ValueError, RecursionError) as error:
+        raise InvalidInput("The request cannot be written as JSON.", why=str(error)[:200]) from None
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return dict(value)
+    raise TypeError(f"{type(value).__name__} is not JSON")
+
+
+def _forms(header: str) -> set[str]:
+    """The spellings of a key in which it could come back: whole, without its scheme, as part of an address."""
+    bare = header.rpartition(" ")[2]
+    return {form for form in (header, bare, quote(bare, safe="")) if len(form) >= 4}
+
+
+def _reason(error: BaseException) -> str:
+    """The system's reason at the bottom of httpx's exception."""
+    seen: list[BaseException] = [error]
+    for one in seen:
+        inner = one.exceptions if isinstance(one, BaseExceptionGroup) else ()
+        causes = (one.__cause__, one.__context__, *inner)
+        seen += [cause for cause in causes if cause is not None and cause not in seen]
+    for one in seen:
+        if isinstance(one, ssl.SSLCertVerificationError):
+            return f"Its certificate is not trusted: {one.verify_message}."
+        if isinstance(one, socket.gaierror):
+            return "There is no host of that name."
+        if isinstance(one, ssl.SSLError):
+            return "It does not speak TLS as we do; perhaps it is http, not https."
+        if isinstance(one, OSError) and one.errno:
+            return f"{os.strerror(one.errno)}."
+    return f"{str(error).rstrip('.') or type(error).__name__}."
+
+
+async def _linger(chunks: AsyncGenerator[bytes, None]) -> None:
+    """Read to the end of a finished stream, so that its connection can be used again; not for long."""
+    with _whatever_comes():
+        async with asyncio.timeout(_LINGER_S):
+            async for _ in chunks:
+                pass
+
+
+def _whatever_comes() -> suppress:
+    """What may go wrong while reading something that is not needed."""
+    return suppress(TimeoutError, httpx.HTTPError, httpx.StreamError, ProviderError)

@@ -1,0 +1,32 @@
+"""What is said when two requests want different things."""
+
+from engine.kernel.errors import Conflict
+from engine.nets.token import Token
+from engine.store.ports import Once
+
+
+def id_taken(workflow_id: str) -> Conflict:
+    return Conflict(
+        f"The workflow id {workflow_id} is taken by another definition.",
+        why="A workflow does not change once it is stored: tokens rely on it.",
+        fix="Choose another id, or leave it out and get the next version.",
+        details={"id": workflow_id},
+    )
+
+
+def token_moved(current: Token, state: str, expected: int) -> Conflict:
+    return Conflict(
+        f"The token has moved: it is at version {current.version}, in {state}, not at version {expected}.",
+        why="Something else fired it meanwhile.",
+        fix="Look at it again and decide anew.",
+        details={"expected": expected, "current": {"version": current.version, "state": state}},
+    )
+
+
+def key_reused(once: Once) -> Conflict:
+    return Conflict(
+        "The idempotency key was used for another request.",
+        why="A key stands for one request and its repetitions.",
+        fix="Make a new key for each request.",
+        details={"idempotencyKey": once.key},
+    )

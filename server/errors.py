@@ -1,0 +1,79 @@
+"""Errors at the edge: which status and which shape. The words are the error's own."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from engine.kernel import errors as e
+from engine.kernel.errors import CircuitBreakerError
+
+STATUS: Mapping[type[Exception], int] = {
+    e.InvalidInput: 400,
+    e.InvalidWorkflow: 422,
+    e.Unauthenticated: 401,
+    e.Forbidden: 403,
+    e.NotFound: 404,
+    e.Conflict: 409,
+    e.NotEnabled: 409,
+    e.TooLarge: 413,
+    e.RateLimited: 429,
+    e.ProviderAuth: 502,
+    e.ProviderRateLimited: 429,
+    e.ProviderRejected: 400,
+    e.ProviderTimeout: 504,
+    e.ContextTooLong: 400,
+    e.ProviderError: 502,
+    e.NoModelFits: 503,
+    e.StoreUnavailable: 503,
+    e.StoreCorrupt: 500,
+    e.KeyringUnavailable: 503,
+    e.Cancelled: 499,
+    e.CircuitBreakerError: 500,
+}
+
+
+def status_of(error: CircuitBreakerError) -> int:
+    """The HTTP status of an error: that of the nearest class in its MRO that has one."""
+    return next(STATUS[kind] for kind in type(error).__mro__ if kind in STATUS)
+
+
+def openai_body(error: CircuitBreakerError) -> dict[str, Any]:
+    """The error in OpenAI's shape (platform.openai.com, API errors, 2026-08); `code` is our own, but for those that
+    clients look at."""
+    kinds = {400: "invalid_request_error", 401: "authentication_error", 404: "invalid_request_error", 429: "rate_limit"}
+    codes: Mapping[type[Exception], str] = {e.ContextTooLong: "context_length_exceeded"}
+    code = codes.get(type(error), error.code)
+    if isinstance(error, e.NotFound) and error.details.get("kind") == "model":
+        code = "model_not_found"
+    body: dict[str, Any] = {
+        "message": str(error),
+        "type": kinds.get(status_of(error), "api_error"),
+        "param": error.details.get("path"),
+        "code": code,
+    }
+    return body | ({"details": error.details} if error.details else {})
+
+
+def plain_body(error: CircuitBreakerError) -> dict[str, Any]:
+    return {
+        "code": error.code,
+        "message": str(error),
+        "what": error.what,
+        "why": error.why,
+        "fix": error.fix,
+        "details": error.details,
+    }
+
+
+def retry_after(error: CircuitBreakerError) -> dict[str, str]:
+    """The header that says when to come back, where it is known."""
+    seconds = error.details.get("retry_after_s")
+    return {"retry-after": str(max(1, round(seconds)))} if isinstance(seconds, int | float) else {}
+
+
+def bug(request_id: str) -> e.Internal:
+    return e.Internal(
+        "Something went wrong that should not have.",
+        why=f"The log has it under request {request_id}.",
+        fix="Please report it with those lines.",
+        details={"request": request_id},
+    )

@@ -1,0 +1,131 @@
+"""What is sent in. Every name is also taken in snake case (`server.graphql.spelling`).
+
+A workflow's input has the fields of its file format; `source` gives it back as such, so that it is read in one place.
+"""
+
+from dataclasses import fields
+from typing import Any
+
+import strawberry
+from strawberry.scalars import JSON
+
+
+@strawberry.input(description="How many tokens of a place.")
+class ArcInput:
+    place: str = strawberry.field(description="The id of the place.")
+    weight: int | None = strawberry.field(default=1, description="How many tokens.")
+
+
+@strawberry.input(description="How many tokens a place holds.")
+class PlaceTokensInput:
+    place: str = strawberry.field(description="The id of the place.")
+    tokens: int = strawberry.field(description="How many tokens.")
+
+
+@strawberry.input(
+    description="What moves tokens. From any of `fromStates` to `toState`, or from all `inputs` to all `outputs`."
+)
+class TransitionInput:
+    id: str = strawberry.field(description="Unique within the workflow.")
+    name: str | None = strawberry.field(default=None, description="For people.")
+    description: str | None = strawberry.field(default=None, description="For people.")
+    from_states: list[str] | None = strawberry.field(default=None, description="Takes one token from any of them.")
+    to_state: str | None = strawberry.field(default=None, description="Puts one token there.")
+    from_places: list[str] | None = strawberry.field(
+        default=None, name="from_places", description="The same as fromStates."
+    )
+    to_place: str | None = strawberry.field(default=None, name="to_place", description="The same as toState.")
+    inputs: list[ArcInput] | None = strawberry.field(default=None, description="Takes from all of them.")
+    outputs: list[ArcInput] | None = strawberry.field(default=None, description="Puts on all of them.")
+    reads: list[ArcInput] | None = strawberry.field(default=None, description="Must be there, and stays.")
+    inhibitors: list[ArcInput] | None = strawberry.field(
+        default=None, description="Each place must have fewer tokens than the weight."
+    )
+    resets: list[str] | None = strawberry.field(default=None, description="Places that are emptied.")
+    conditions: list[str] | None = strawberry.field(
+        default=None,
+        description='All must hold of the data: `score >= 80 && status == "ok"`, `has(title)`, `approved`.',
+    )
+    rule: JSON | None = strawberry.field(
+        default=None, description='A condition as JSON: {"type": "FieldGreaterThan", "field": "score", "value": 80}.'
+    )
+
+
+@strawberry.input(description="A workflow. Places are named in `states` or in `places`.")
+class WorkflowInput:
+    name: str = strawberry.field(description="For people; its slug and the version make the id.")
+    transitions: list[TransitionInput] = strawberry.field(description="What moves tokens.")
+    id: str | None = strawberry.field(default=None, description="An id of your own.")
+    description: str | None = strawberry.field(default=None, description="For people.")
+    states: list[str] | None = strawberry.field(default=None, description="The places.")
+    places: list[str] | None = strawberry.field(default=None, description="The same as states.")
+    initial_state: str | None = strawberry.field(
+        default=None, description="Where a token starts; the first place when it is not given."
+    )
+    initial_marking: list[PlaceTokensInput] | None = strawberry.field(
+        default=None, description="Where tokens start, when there are several."
+    )
+    final_places: list[str] | None = strawberry.field(
+        default=None, description="Where it ends: places without a way out when not given; [] when it runs for ever."
+    )
+    metadata: JSON | None = strawberry.field(default=None, description="Your own.")
+    strict: bool | None = strawberry.field(
+        default=False, description="Refuse a workflow in which the analysis finds an error."
+    )
+
+
+@strawberry.input(description="A new token.")
+class CreateTokenInput:
+    workflow_id: str = strawberry.field(description="The workflow to run in.")
+    data: JSON | None = strawberry.field(default=None, description="What it carries.")
+    metadata: JSON | None = strawberry.field(default=None, description="What is known about it.")
+    initial_state: str | None = strawberry.field(default=None, description="Another place to start on.")
+    idempotency_key: str | None = strawberry.field(default=None, description="Repeating it gives the same token.")
+
+
+@strawberry.input(description="A firing.")
+class FireTransitionInput:
+    token_id: str = strawberry.field(description="The token to move.")
+    transition_id: str = strawberry.field(description="The transition to fire.")
+    data: JSON | None = strawberry.field(default=None, description="Merged into the token's data (RFC 7396).")
+    expected_version: int | None = strawberry.field(default=None, description="Refuse when the token has moved on.")
+    idempotency_key: str | None = strawberry.field(default=None, description="Repeating it fires once.")
+    mode: str | None = strawberry.field(
+        default=None, description="The place to take from, for a transition with several."
+    )
+
+
+@strawberry.input(description="The model of an agent.")
+class AgentLlmProviderInput:
+    provider_type: str = strawberry.field(description="ollama, openai, anthropic, google, azure, custom or embedded.")
+    model: str = strawberry.field(description="The model's name.")
+    api_key: str | None = strawberry.field(default=None, description="Kept in the keyring; never given back.")
+    base_url: str | None = strawberry.field(default=None, description="Another address than the provider's own.")
+
+
+@strawberry.input(description="What an agent is told.")
+class AgentPromptsInput:
+    system: str = strawberry.field(description="Said before everything else.")
+
+
+@strawberry.input(description="An agent.")
+class AgentInput:
+    name: str = strawberry.field(description="For people.")
+    llm_provider: AgentLlmProviderInput = strawberry.field(description="Its model.")
+    description: str | None = strawberry.field(default=None, description="For people.")
+    prompts: AgentPromptsInput | None = strawberry.field(default=None, description="What it is told.")
+
+
+def source(given: object) -> Any:
+    """An input as plain data under its names in GraphQL; what was not given is left out."""
+    if isinstance(given, list):
+        return [source(item) for item in given]
+    if not hasattr(given, "__strawberry_definition__"):
+        return given
+    values = {_camel(one.name): getattr(given, one.name) for one in fields(given)}  # type: ignore[arg-type]
+    return {name: source(value) for name, value in values.items() if value is not None}
+
+
+def _camel(name: str) -> str:
+    first, *rest = name.split("_")
+    return first + "".join(part.title() for part in rest)

@@ -1,0 +1,173 @@
+"""Queries, mutations and subscriptions: from GraphQL to the engine and back, nothing else."""
+
+from collections.abc import AsyncGenerator
+from contextlib import suppress
+
+import strawberry
+
+from engine.kernel.bus import Missed
+from engine.kernel.errors import CircuitBreakerError, InvalidInput, NotFound
+from engine.nets.analysis.verdicts import MOST_STATES
+from engine.workflows.events import TokenChanged
+from engine.workflows.service import ANALYSIS_TIMEOUT_S, read_checked
+from server.graphql.agent_types import AgentType
+from server.graphql.context import Ask
+from server.graphql.errors import graphql_error
+from server.graphql.inputs import AgentInput, CreateTokenInput, FireTransitionInput, WorkflowInput, source
+from server.graphql.workflow_types import AnalysisType, AvailableTransitionType, TokenType, WorkflowType
+
+MOST_STATES_ASKED = 2_000_000
+MOST_TIMEOUT_MS = 60_000
+
+
+@strawberry.type
+class Query:
+    @strawberry.field(description="Whether the server is well.")
+    def health(self) -> str:
+        return "ok"
+
+    @strawberry.field(description="All workflows, in the order they came.")
+    async def workflows(self, info: Ask) -> list[WorkflowType]:
+        return [WorkflowType.of(workflow) for workflow in await info.context.engine.workflows.all()]
+
+    @strawberry.field(description="One workflow; null when there is none of that id.")
+    async def workflow(self, info: Ask, id: str) -> WorkflowType | None:
+        with suppress(NotFound):
+            return WorkflowType.of(await info.context.engine.workflows.workflow(id))
+        return None
+
+    @strawberry.field(description="Tokens, newest first; `after` is the id of the last one of the page before.")
+    async def tokens(
+        self,
+        info: Ask,
+        workflow_id: str | None = None,
+        state: str | None = None,
+        first: int = 50,
+        after: str | None = None,
+    ) -> list[TokenType]:
+        workflows = info.context.engine.workflows
+        found = await workflows.tokens(workflow=workflow_id, state=state, first=first, after=after)
+        return [await TokenType.of(token, info) for token in found]
+
+    @strawberry.field(description="One token; null when there is none of that id.")
+    async def token(self, info: Ask, id: str) -> TokenType | None:
+        with suppress(NotFound):
+            return await TokenType.of(await info.context.engine.workflows.token(id), info)
+        return None
+
+    @strawberry.field(description="What can fire now; with `includeBlocked` also the others, with what blocks them.")
+    async def available_transitions(
+        self, info: Ask, token_id: str, include_blocked: bool = False
+    ) -> list[AvailableTransitionType]:
+        found = await info.context.engine.workflows.available(token_id)
+        return [AvailableTransitionType.of(one) for one in found if one.enabled or include_blocked]
+
+    @strawberry.field(description="Analyse a stored workflow, by its id, or one that is not stored.")
+    async def analyze_workflow(
+        self,
+        info: Ask,
+        input: WorkflowInput | None = None,
+        id: str | None = None,
+        max_states: int | None = None,
+        timeout_ms: int | None = None,
+    ) -> AnalysisType:
+        workflows = info.context.engine.workflows
+        most = min(max(1, max_states or MOST_STATES), MOST_STATES_ASKED)
+        seconds = min(max(1, timeout_ms), MOST_TIMEOUT_MS) / 1000 if timeout_ms else ANALYSIS_TIMEOUT_S
+        if (input is None) == (id is None):
+            raise InvalidInput(
+                "analyzeWorkflow needs one of `input` and `id`.", fix="Give one of them.", details={"path": "id"}
+            )
+        if id is not None:
+            return AnalysisType.of(await workflows.analyse(id, most_states=most, timeout_s=seconds))
+        net = read_checked(source(input)).net
+        return AnalysisType.of(await workflows.analyse_net(net, most_states=most, timeout_s=seconds))
+
+    @strawberry.field(description="All agents, in the order they were made.")
+    async def agents(self, info: Ask) -> list[AgentType]:
+        agents = info.context.engine.agents
+        return [AgentType.of(agent, agents) for agent in await agents.all()]
+
+    @strawberry.field(description="One agent; null when there is none of that id.")
+    async def agent(self, info: Ask, id: str) -> AgentType | None:
+        with suppress(NotFound):
+            return AgentType.of(await info.context.engine.agents.agent(id), info.context.engine.agents)
+        return None
+
+
+@strawberry.type
+class Mutation:
+    @strawberry.mutation(
+        description="Store a workflow. The same content again gives the one that is there; other content under the "
+        "same name gives the next version."
+    )
+    async def create_workflow(self, info: Ask, input: WorkflowInput) -> WorkflowType:
+        workflows = info.context.engine.workflows
+        return WorkflowType.of(await workflows.create(source(input), strict=bool(input.strict)))
+
+    @strawberry.mutation(description="Start a token in a workflow.")
+    async def create_token(self, info: Ask, input: CreateTokenInput) -> TokenType:
+        token = await info.context.engine.workflows.create_token(
+            input.workflow_id,
+            caller=info.context.caller,
+            data=input.data,
+            metadata=input.metadata,
+            initial_place=input.initial_state,
+            idempotency_key=input.idempotency_key,
+        )
+        return await TokenType.of(token, info)
+
+    @strawberry.mutation(description="Fire a transition on a token; answered when it is on disk.")
+    async def fire_transition(self, info: Ask, input: FireTransitionInput) -> TokenType:
+        token = await info.context.engine.workflows.fire(
+            input.token_id,
+            input.transition_id,
+            caller=info.context.caller,
+            data=input.data,
+            source=input.mode,
+            expected=input.expected_version,
+            idempotency_key=input.idempotency_key,
+        )
+        return await TokenType.of(token, info)
+
+    @strawberry.mutation(description="Define an agent. Its key, where it comes with one, goes to the keyring.")
+    async def create_agent(self, info: Ask, input: AgentInput) -> AgentType:
+        agents = info.context.engine.agents
+        agent = await agents.create(
+            name=input.name,
+            description=input.description or "",
+            provider=input.llm_provider.provider_type,
+            model=input.llm_provider.model,
+            api_key=input.llm_provider.api_key or "",
+            base_url=input.llm_provider.base_url or "",
+            system_prompt=input.prompts.system if input.prompts else "",
+        )
+        return AgentType.of(agent, agents)
+
+    @strawberry.mutation(description="Forget an agent and its key.")
+    async def delete_agent(self, info: Ask, id: str) -> bool:
+        await info.context.engine.agents.delete(id)
+        return True
+
+
+@strawberry.type
+class Subscription:
+    @strawberry.subscription(description="Tokens as they change: of one workflow, one token, or all.")
+    async def token_updates(
+        self, info: Ask, token_id: str | None = None, workflow_id: str | None = None
+    ) -> AsyncGenerator[TokenType, None]:
+        engine = info.context.engine
+        try:
+            if token_id is not None:
+                await engine.workflows.token(token_id)
+            if workflow_id is not None:
+                await engine.workflows.workflow(workflow_id)
+        except CircuitBreakerError as error:
+            raise graphql_error(error) from None
+        with engine.bus.subscribe(TokenChanged) as changes:
+            async for change in changes:
+                if isinstance(change, Missed):
+                    continue
+                token = change.token
+                if token_id in (None, token.id) and workflow_id in (None, token.workflow):
+                    yield await TokenType.of(token, info)

@@ -1,0 +1,123 @@
+"""Names of input fields in either case: `workflow_id` is read as `workflowId`, `fromPlaces` as `from_places`.
+
+Only names of input types are looked at; what is inside a JSON scalar is the user's own.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+from graphql import (
+    ArgumentNode,
+    DocumentNode,
+    GraphQLInputObjectType,
+    GraphQLList,
+    GraphQLNonNull,
+    GraphQLSchema,
+    ListValueNode,
+    NameNode,
+    ObjectFieldNode,
+    ObjectValueNode,
+    OperationDefinitionNode,
+    TypeInfo,
+    TypeInfoVisitor,
+    ValueNode,
+    Visitor,
+    type_from_ast,
+    visit,
+)
+from strawberry.extensions import SchemaExtension
+
+
+class EitherCase(SchemaExtension):
+    """Respells a document and its variables before they are validated."""
+
+    def on_validate(self) -> Iterator[None]:
+        context = self.execution_context
+        schema: GraphQLSchema = context.schema._schema
+        document = context.graphql_document
+        if document is not None:
+            context.graphql_document = respelled(document, schema)
+            if context.variables:
+                context.variables = respelled_variables(document, context.variables, schema)
+        yield
+
+
+def respelled(document: DocumentNode, schema: GraphQLSchema) -> DocumentNode:
+    """`document` with the names of input fields as the schema spells them."""
+    info = TypeInfo(schema)
+
+    class Respell(Visitor):
+        def enter_argument(self, node: ArgumentNode, *_: object) -> ArgumentNode | None:
+            argument = info.get_argument()
+            if argument is None:
+                return None
+            value = _value(node.value, argument.type)
+            return None if value is node.value else ArgumentNode(name=node.name, value=value, loc=node.loc)
+
+    found: DocumentNode = visit(document, TypeInfoVisitor(info, Respell()))
+    return found
+
+
+def respelled_variables(document: DocumentNode, variables: dict[str, Any], schema: GraphQLSchema) -> dict[str, Any]:
+    """Variables with the names of input fields as the schema spells them."""
+    types = {
+        definition.variable.name.value: type_from_ast(schema, definition.type)
+        for operation in document.definitions
+        if isinstance(operation, OperationDefinitionNode)
+        for definition in operation.variable_definitions or ()
+    }
+    return {name: _plain(value, types.get(name)) for name, value in variables.items()}
+
+
+def _value(node: ValueNode, type_: Any) -> ValueNode:
+    type_ = _bare(type_)
+    if isinstance(type_, GraphQLList) and isinstance(node, ListValueNode):
+        items = [_value(item, type_.of_type) for item in node.values]
+        same = all(new is old for new, old in zip(items, node.values, strict=True))
+        return node if same else ListValueNode(values=tuple(items), loc=node.loc)
+    if isinstance(type_, GraphQLList):
+        return _value(node, type_.of_type)
+    if isinstance(type_, GraphQLInputObjectType) and isinstance(node, ObjectValueNode):
+        fields = tuple(_fields(node, type_))
+        same = all(new is old for new, old in zip(fields, node.fields, strict=True))
+        return node if same else ObjectValueNode(fields=fields, loc=node.loc)
+    return node
+
+
+def _fields(node: ObjectValueNode, type_: GraphQLInputObjectType) -> Iterator[ObjectFieldNode]:
+    for field in node.fields:
+        name = spelled(field.name.value, type_)
+        known = type_.fields.get(name)
+        value = _value(field.value, known.type) if known else field.value
+        if name == field.name.value and value is field.value:
+            yield field
+        else:
+            yield ObjectFieldNode(name=NameNode(value=name, loc=field.name.loc), value=value, loc=field.loc)
+
+
+def _plain(value: Any, type_: Any) -> Any:
+    bare = _bare(type_)
+    if isinstance(bare, GraphQLList):
+        return (
+            [_plain(item, bare.of_type) for item in value] if isinstance(value, list) else _plain(value, bare.of_type)
+        )
+    if isinstance(bare, GraphQLInputObjectType) and isinstance(value, dict):
+        found = {}
+        for key, item in value.items():
+            name = spelled(key, bare)
+            known = bare.fields.get(name)
+            found[name] = _plain(item, known.type) if known else item
+        return found
+    return value
+
+
+def spelled(name: str, type_: GraphQLInputObjectType) -> str:
+    """The field of `type_` that `name` means, however it is spelled; `name` itself when there is none."""
+    if name in type_.fields:
+        return name
+    bare = name.replace("_", "").casefold()
+    return next((known for known in type_.fields if known.replace("_", "").casefold() == bare), name)
+
+
+def _bare(type_: Any) -> Any:
+    return type_.of_type if isinstance(type_, GraphQLNonNull) else type_

@@ -1,0 +1,172 @@
+"""`/graphql`: HTTP, server-sent events and WebSockets on one route.
+
+Strawberry's view for Sanic has no WebSockets; the hooks here add them with Sanic's own handshake, and the protocol
+(graphql-transport-ws) is Strawberry's. Status codes follow GraphQL over HTTP (draft of 2025).
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from typing import Any
+
+import orjson
+from sanic import HTTPResponse, Request
+from sanic.exceptions import WebsocketClosed
+from strawberry.http.async_base_view import AsyncWebSocketAdapter
+from strawberry.http.exceptions import (
+    HTTPException,
+    NonJsonMessageReceived,
+    NonTextMessageReceived,
+    WebSocketDisconnected,
+)
+from strawberry.sanic.views import GraphQLView
+from strawberry.subscriptions import GRAPHQL_SSE_PROTOCOL, GRAPHQL_TRANSPORT_WS_PROTOCOL
+from websockets.exceptions import ConnectionClosed
+
+from engine.engine import Engine
+from engine.kernel import assets
+from engine.kernel.caller import Caller
+from server.edge import json_response
+from server.graphql.context import Context
+from server.graphql.schema import schema
+
+_RESPONSE_JSON = "application/graphql-response+json"
+
+
+class SanicWebSocket(AsyncWebSocketAdapter):
+    def __init__(self, view: Any, request: Any, ws: Any) -> None:
+        super().__init__(view)
+        self.ws = ws
+
+    async def iter_json(self, *, ignore_parsing_errors: bool = False) -> AsyncGenerator[object, None]:
+        try:
+            while (message := await self.ws.recv()) is not None:
+                if not isinstance(message, str):
+                    raise NonTextMessageReceived
+                try:
+                    yield orjson.loads(message)
+                except orjson.JSONDecodeError as error:
+                    if not ignore_parsing_errors:
+                        raise NonJsonMessageReceived from error
+        except (ConnectionClosed, WebsocketClosed):
+            return
+
+    async def send_json(self, message: object) -> None:
+        try:
+            await self.ws.send(orjson.dumps(message, default=str).decode())
+        except (ConnectionClosed, WebsocketClosed) as error:
+            raise WebSocketDisconnected from error
+
+    async def close(self, code: int, reason: str) -> None:
+        await self.ws.close(code, reason)
+
+
+class View(GraphQLView):  # type: ignore[misc]
+    """Made anew for each request by `view_of`."""
+
+    websocket_adapter_class = SanicWebSocket
+
+    def __init__(self, engine: Engine, ide: bool) -> None:
+        super().__init__(schema=schema, graphql_ide="graphiql" if ide else None)
+        self._engine = engine
+        self.protocols = (GRAPHQL_TRANSPORT_WS_PROTOCOL, GRAPHQL_SSE_PROTOCOL)  # SSE is off by default
+
+    async def get_context(self, request: Request, response: Any) -> Context:
+        name = request.headers.get("user-agent", "").split(" ")[0][:80] or "program"
+        return Context(self._engine, Caller(name, "graphql"))
+
+    async def get_root_value(self, request: Request) -> None:
+        return None
+
+    def decode_json(self, data: str | bytes) -> object:
+        # orjson: no NaN, no lone surrogates
+        try:
+            return orjson.loads(data)
+        except orjson.JSONDecodeError as error:
+            why = f"{error.msg} (line {error.lineno}, column {error.colno})."
+            raise HTTPException(400, f"The request is not valid JSON. {why} Correct it and send it again.") from None
+
+    def encode_json(self, data: object) -> bytes:
+        return orjson.dumps(data, default=str)
+
+    # -- WebSockets -----------------------------------------------------------------------------------------------
+
+    def is_websocket_request(self, request: Request) -> bool:
+        return bool(request.headers.get("upgrade", "").lower() == "websocket")
+
+    async def pick_websocket_subprotocol(self, request: Request) -> str | None:
+        offered = [one.strip() for one in request.headers.get("sec-websocket-protocol", "").split(",")]
+        return next((one for one in self.websocket_subprotocols if one in offered), None)
+
+    async def create_websocket_response(self, request: Request, subprotocol: str | None) -> Any:
+        protocol: Any = request.transport.get_protocol()
+        request.ctx.socket = await protocol.websocket_handshake(request, [subprotocol] if subprotocol else None)
+        return request.ctx.socket
+
+    def get_websocket_headers(self, request: Request) -> dict[str, str]:
+        return {key.lower(): value for key, value in request.headers.items()}
+
+    async def reject_websocket(self, request: Request) -> HTTPResponse:
+        return HTTPResponse("The origin is not allowed.", status=403)
+
+    def is_origin_allowed(self, request: Request) -> bool:
+        return True  # the edge has looked at it
+
+    async def get(self, request: Request) -> HTTPResponse | None:
+        if not self.is_websocket_request(request):
+            answer: HTTPResponse = await super().get(request)
+            return answer
+        task = asyncio.current_task()
+        request.app.websocket_tasks.add(task)  # Sanic cancels these when the server stops
+        try:
+            response = await self.run(request)
+            return response if isinstance(response, HTTPResponse) else None
+        except (asyncio.CancelledError, ConnectionClosed, WebsocketClosed):
+            if socket := getattr(request.ctx, "socket", None):
+                socket.end_connection(1001)
+            return None
+        finally:
+            request.app.websocket_tasks.discard(task)
+            if socket := getattr(request.ctx, "socket", None):
+                await socket.close()
+
+    # -- HTTP -----------------------------------------------------------------------------------------------------
+
+    async def render_graphql_ide(self, request: Request) -> HTTPResponse:
+        return playground()
+
+    def create_response(self, response_data: Any, sub_response: Any) -> HTTPResponse:
+        """A request that was not executed is answered with 400 and without `data` to those who ask for the media type
+        of GraphQL over HTTP."""
+        response: HTTPResponse = super().create_response(response_data, sub_response)
+        if _RESPONSE_JSON not in self.request.headers.get("accept", ""):
+            return response
+        response.content_type = f"{_RESPONSE_JSON}; charset=utf-8"
+        if isinstance(response_data, dict) and response_data.get("data") is None:
+            errors = response_data.get("errors") or ()
+            if not any(isinstance(error, dict) and error.get("path") for error in errors):
+                rest = {key: value for key, value in response_data.items() if key != "data"}
+                response.status, response.body = 400, orjson.dumps(rest, default=str)
+        return response
+
+
+def playground() -> HTTPResponse:
+    """GraphiQL; its files come from `/assets`."""
+    page = (assets.folder() / "graphiql" / "index.html").read_bytes()
+    return HTTPResponse(page, content_type="text/html; charset=utf-8")
+
+
+class GraphQLHandler:
+    """Answers a Sanic request with a view of its own."""
+
+    def __init__(self, engine: Engine, ide: bool) -> None:
+        self._engine, self._ide = engine, ide
+
+    async def __call__(self, request: Request) -> HTTPResponse | None:
+        view = View(self._engine, self._ide)
+        view.request = request
+        try:
+            found: HTTPResponse | None = await (view.get(request) if request.method == "GET" else view.post(request))
+        except HTTPException as error:
+            body = {"errors": [{"message": error.reason, "extensions": {"code": "invalid_input"}}]}
+            return json_response(body, status=error.status_code)
+        return found

@@ -1,0 +1,299 @@
+"""Workflows, analyses and tokens as GraphQL types."""
+
+from collections.abc import Mapping, Sequence
+from typing import Self
+
+import strawberry
+from strawberry.scalars import JSON
+
+from engine.nets.analysis import model as analysis
+from engine.nets.firing import Availability
+from engine.nets.marking import in_words
+from engine.nets.model import Arc, Transition
+from engine.nets.token import Event, Token
+from engine.workflows.model import Workflow
+from server.graphql.context import Ask
+from server.graphql.scalars import timestamp
+
+strawberry.enum(analysis.FindingCode, description="What kind of finding it is.")
+strawberry.enum(analysis.Severity, description="How much a finding weighs.")
+
+
+@strawberry.type(name="Arc", description="One end of a transition: how many tokens of a place.")
+class ArcType:
+    place: str = strawberry.field(description="The id of the place.")
+    weight: int = strawberry.field(description="How many tokens.")
+
+    @classmethod
+    def all(cls, arcs: Sequence[Arc]) -> list[Self]:
+        return [cls(place=arc.place, weight=arc.weight) for arc in arcs]
+
+
+@strawberry.type(name="PlaceTokens", description="How many tokens a place holds.")
+class PlaceTokensType:
+    place: str = strawberry.field(description="The id of the place.")
+    tokens: int = strawberry.field(description="How many tokens it holds.")
+
+    @classmethod
+    def all(cls, marking: Mapping[str, int]) -> list[Self]:
+        return [cls(place=place, tokens=count) for place, count in marking.items()]
+
+
+@strawberry.type(name="Transition", description="What moves tokens from place to place.")
+class TransitionType:
+    id: str = strawberry.field(description="Unique within its workflow.")
+    name: str = strawberry.field(description="For people; the id when it was not given.")
+    description: str = strawberry.field(description="For people.")
+    from_states: list[str] = strawberry.field(
+        description="The places it takes from: any one of them, or all of them when they are `inputs`."
+    )
+    to_state: str | None = strawberry.field(description="The first place it puts a token on.")
+    inputs: list[ArcType] = strawberry.field(description="What every firing takes.")
+    outputs: list[ArcType] = strawberry.field(description="What every firing puts.")
+    reads: list[ArcType] = strawberry.field(description="What must be there and stays.")
+    inhibitors: list[ArcType] = strawberry.field(description="A place must have fewer tokens than the weight.")
+    resets: list[str] = strawberry.field(description="Places that are emptied.")
+    conditions: list[str] = strawberry.field(description="What must hold of the token's data.")
+
+    @classmethod
+    def of(cls, transition: Transition) -> Self:
+        return cls(
+            id=transition.id,
+            name=transition.label or transition.id,
+            description=transition.description,
+            from_states=list(transition.sources) or [arc.place for arc in transition.inputs],
+            to_state=transition.outputs[0].place if transition.outputs else None,
+            inputs=ArcType.all(transition.inputs),
+            outputs=ArcType.all(transition.outputs),
+            reads=ArcType.all(transition.reads),
+            inhibitors=ArcType.all(transition.inhibitors),
+            resets=list(transition.resets),
+            conditions=list(transition.conditions),
+        )
+
+
+@strawberry.type(name="TraceStep", description="One step of a run; the first one is the start and has no transition.")
+class TraceStepType:
+    transition: str | None = strawberry.field(description="What fired.")
+    source: str | None = strawberry.field(description="The place it took from, for a transition with several.")
+    marking: list[PlaceTokensType] = strawberry.field(description="Where the tokens are after it.")
+
+
+@strawberry.type(name="Finding", description="Something to know about a workflow, with evidence.")
+class FindingType:
+    code: analysis.FindingCode = strawberry.field(description="What kind of finding it is.")
+    severity: analysis.Severity = strawberry.field(description="How much it weighs.")
+    message: str = strawberry.field(description="In words.")
+    places: list[str] = strawberry.field(description="The places it is about.")
+    transitions: list[str] = strawberry.field(description="The transitions it is about.")
+    trace: list[TraceStepType] = strawberry.field(
+        description="A shortest run that shows it; plays through createToken and fireTransition."
+    )
+    depends_on_guards: bool = strawberry.field(description="Whether the run passes a guarded transition.")
+
+    @classmethod
+    def of(cls, finding: analysis.Finding) -> Self:
+        return cls(
+            code=finding.code,
+            severity=finding.severity,
+            message=finding.message,
+            places=list(finding.places),
+            transitions=list(finding.transitions),
+            trace=[
+                TraceStepType(transition=s.transition, source=s.source, marking=PlaceTokensType.all(s.marking))
+                for s in finding.trace
+            ],
+            depends_on_guards=finding.depends_on_guards,
+        )
+
+
+@strawberry.type(
+    name="Analysis", description="What was proven of a workflow. Null is not proven, never a guess. Guards are `may`."
+)
+class AnalysisType:
+    complete: bool = strawberry.field(description="Whether the state space was searched to its end.")
+    states: int | None = strawberry.field(description="Reachable markings, when complete.")
+    edges: int | None = strawberry.field(description="Steps between them, when complete.")
+    bounded: bool | None = strawberry.field(description="Whether no place can fill without end.")
+    bound: int | None = strawberry.field(description="The least number that no place exceeds.")
+    safe: bool | None = strawberry.field(description="Whether no place ever holds two tokens.")
+    live: bool | None = strawberry.field(description="Whether every transition can always become possible again.")
+    reversible: bool | None = strawberry.field(description="Whether the start can always be reached again.")
+    deadlock_free: bool | None = strawberry.field(description="No reachable dead marking other than a final one.")
+    sound: bool | None = strawberry.field(
+        description="Option to complete, proper completion and no dead transition; null for a net without an end."
+    )
+    option_to_complete: bool | None = strawberry.field(description="Whether an end can always be reached.")
+    proper_completion: bool | None = strawberry.field(description="Whether nothing is left over at an end.")
+    livelock_free: bool | None = strawberry.field(description="Whether it never moves for ever without an end.")
+    dead_transitions: list[str] | None = strawberry.field(description="Transitions that can never fire.")
+    unbounded_places: list[str] | None = strawberry.field(description="Places that can fill without end.")
+    findings: list[FindingType] = strawberry.field(description="What to know, the gravest first.")
+
+    @classmethod
+    def of(cls, found: analysis.Analysis) -> Self:
+        return cls(
+            complete=found.complete,
+            states=found.states if found.complete else None,
+            edges=found.edges if found.complete else None,
+            bounded=found.bounded,
+            bound=found.bound,
+            safe=found.safe,
+            live=found.live,
+            reversible=found.reversible,
+            deadlock_free=found.deadlock_free,
+            sound=found.sound,
+            option_to_complete=found.option_to_complete,
+            proper_completion=found.proper_completion,
+            livelock_free=found.livelock_free,
+            dead_transitions=None if found.dead_transitions is None else list(found.dead_transitions),
+            unbounded_places=None if found.unbounded_places is None else list(found.unbounded_places),
+            findings=[FindingType.of(finding) for finding in found.findings],
+        )
+
+
+@strawberry.type(name="StateCount", description="How many tokens are in a state.")
+class StateCountType:
+    state: str = strawberry.field(description="The state, as tokens say it.")
+    tokens: int = strawberry.field(description="How many.")
+
+
+@strawberry.type(name="Workflow", description="A definition; it never changes once it is stored.")
+class WorkflowType:
+    stored: strawberry.Private[Workflow]
+    id: strawberry.ID = strawberry.field(description="The slug of its name and its version, or what its author chose.")
+    name: str = strawberry.field(description="For people.")
+    description: str = strawberry.field(description="For people.")
+    version: int = strawberry.field(description="Counts the definitions of one name.")
+    states: list[str] = strawberry.field(description="The ids of its places.")
+    places: list[str] = strawberry.field(description="The same as `states`.")
+    initial_state: str | None = strawberry.field(description="The place that is marked at the beginning.")
+    initial_marking: list[PlaceTokensType] = strawberry.field(description="Where tokens are at the beginning.")
+    final_places: list[str] = strawberry.field(description="Where it ends; empty when it runs for ever.")
+    transitions: list[TransitionType] = strawberry.field(description="What moves tokens.")
+    metadata: JSON = strawberry.field(description="The author's own.")
+    created_at: str = strawberry.field(description="ISO 8601, UTC.")
+
+    @strawberry.field(description="What was proven of it.")
+    async def analysis(self, info: Ask) -> AnalysisType:
+        return AnalysisType.of(await info.context.engine.workflows.analyse(self.stored.id))
+
+    @strawberry.field(description="How many tokens are in each state.")
+    async def counts(self, info: Ask) -> list[StateCountType]:
+        counts = await info.context.engine.workflows.counts(self.stored.id)
+        return [StateCountType(state=state, tokens=tokens) for state, tokens in counts.items()]
+
+    @classmethod
+    def of(cls, workflow: Workflow) -> Self:
+        net = workflow.net
+        return cls(
+            stored=workflow,
+            id=strawberry.ID(workflow.id),
+            name=workflow.name,
+            description=workflow.definition.description,
+            version=workflow.version,
+            states=list(net.place_ids),
+            places=list(net.place_ids),
+            initial_state=next(iter(net.initial), None),
+            initial_marking=PlaceTokensType.all(net.initial),
+            final_places=[place for place in net.place_ids if place in net.final],
+            transitions=[TransitionType.of(transition) for transition in net.transitions],
+            metadata=JSON(workflow.definition.metadata),
+            created_at=timestamp(workflow.created_at),
+        )
+
+
+@strawberry.type(name="AvailableTransition", description="A transition as it is for one token now.")
+class AvailableTransitionType:
+    id: str = strawberry.field(description="The transition's id.")
+    name: str = strawberry.field(description="For people.")
+    enabled: bool = strawberry.field(description="Whether it can fire now.")
+    modes: list[str] = strawberry.field(description="The places it can take from now, for a transition with several.")
+    from_states: list[str] = strawberry.field(description="The places it takes from.")
+    to_state: str | None = strawberry.field(description="The first place it puts a token on.")
+    blockers: list[str] = strawberry.field(description="What stands against it, in words.")
+
+    @classmethod
+    def of(cls, found: Availability) -> Self:
+        transition = TransitionType.of(found.transition)
+        return cls(
+            id=transition.id,
+            name=transition.name,
+            enabled=found.enabled,
+            modes=[source for source in found.sources if source is not None],
+            from_states=transition.from_states,
+            to_state=transition.to_state,
+            blockers=list(found.blockers),
+        )
+
+
+@strawberry.type(name="HistoryEvent", description="One fact in a token's history; the first is its creation.")
+class HistoryEventType:
+    sequence: int = strawberry.field(description="Counts from 1.")
+    kind: str = strawberry.field(description="created or fired.")
+    transition: str | None = strawberry.field(description="What fired; null for the creation.")
+    from_state: str | None = strawberry.field(description="The state before; null for the creation.")
+    to_state: str | None = strawberry.field(description="The state after.")
+    timestamp: str = strawberry.field(description="ISO 8601, UTC.")
+    data: JSON | None = strawberry.field(description="What came with it.")
+    actor: str = strawberry.field(description="Who asked.")
+    hash: str = strawberry.field(description="Chains it to the event before: SHA-256, in hexadecimal.")
+
+    @classmethod
+    def of(cls, event: Event, places: Sequence[str]) -> Self:
+        return cls(
+            sequence=event.sequence,
+            kind=event.kind,
+            transition=event.transition,
+            from_state=None if event.before is None else in_words(event.before, places),
+            to_state=in_words(event.after, places),
+            timestamp=timestamp(event.at),
+            data=None if event.data is None else JSON(event.data),
+            actor=event.actor,
+            hash=event.hash.hex(),
+        )
+
+
+@strawberry.type(name="Token", description="One running instance of a workflow.")
+class TokenType:
+    stored: strawberry.Private[Token]
+    id: strawberry.ID = strawberry.field(description="Unique; ids are in order of time.")
+    workflow_id: str = strawberry.field(description="The workflow it runs in.")
+    state: str = strawberry.field(description="The marked place; several are joined by ` + `.")
+    marking: list[PlaceTokensType] = strawberry.field(description="How many tokens are where.")
+    data: JSON = strawberry.field(description="What it carries.")
+    metadata: JSON = strawberry.field(description="What is known about it.")
+    version: int = strawberry.field(description="Counts its events; give it as expectedVersion to be safe.")
+    created_at: str = strawberry.field(description="ISO 8601, UTC.")
+    updated_at: str = strawberry.field(description="ISO 8601, UTC.")
+
+    @strawberry.field(description="The workflow it runs in.")
+    async def workflow(self, info: Ask) -> WorkflowType:
+        return WorkflowType.of(await info.context.engine.workflows.workflow(self.workflow_id))
+
+    @strawberry.field(description="What happened to it, in order.")
+    async def history(self, info: Ask) -> list[HistoryEventType]:
+        workflow = await info.context.engine.workflows.workflow(self.workflow_id)
+        events = await info.context.histories.load(self.stored.id)
+        return [HistoryEventType.of(e, workflow.net.place_ids) for e in events if e.sequence <= self.version]
+
+    @strawberry.field(description="What can fire now; with `includeBlocked` also the others, with what blocks them.")
+    async def available_transitions(self, info: Ask, include_blocked: bool = False) -> list[AvailableTransitionType]:
+        found = await info.context.engine.workflows.available(self.stored.id)
+        return [AvailableTransitionType.of(one) for one in found if one.enabled or include_blocked]
+
+    @classmethod
+    async def of(cls, token: Token, info: Ask) -> Self:
+        workflow = await info.context.engine.workflows.workflow(token.workflow)
+        return cls(
+            stored=token,
+            id=strawberry.ID(token.id),
+            workflow_id=token.workflow,
+            state=in_words(token.marking, workflow.net.place_ids),
+            marking=PlaceTokensType.all(token.marking),
+            data=JSON(token.data),
+            metadata=JSON(token.metadata),
+            version=token.version,
+            created_at=timestamp(token.created_at),
+            updated_at=timestamp(token.updated_at),
+        )
