@@ -5,6 +5,9 @@ import sys
 from collections.abc import Sequence
 from importlib import import_module, metadata
 from pathlib import Path
+from typing import TypeAlias
+
+Parsers: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 PROGRAM = "circuit-breaker"
 EXAMPLES = """\
@@ -40,21 +43,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def parser() -> argparse.ArgumentParser:
-    common = argparse.ArgumentParser(add_help=False, argument_default=argparse.SUPPRESS)
-    group = common.add_argument_group("common options")
-    group.add_argument("--data-dir", type=Path, metavar="DIR", help="folder of the database and the log")
-    group.add_argument("--config", type=Path, metavar="FILE", help="settings file")
-    group.add_argument("--store", metavar="URL", help="sqlite:///PATH or memory://")
-    group.add_argument("--json", action="store_true", help="print for programs")
-    group.add_argument("--no-color", action="store_true", help="no colours")
-    group.add_argument("--plain", action="store_true", help="no boxes and no animation")
-
     found = argparse.ArgumentParser(
         prog=PROGRAM,
         description="A terminal workbench for local AI. Without a command it opens the workbench.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
-        parents=[common],
+        parents=[_common()],
     )
     found.set_defaults(data_dir=None, config=None, store=None, json=False, no_color=False, plain=False, command=None)
     found.add_argument("--version", action="version", version=f"%(prog)s {metadata.version(PROGRAM)}")
@@ -68,8 +62,8 @@ def parser() -> argparse.ArgumentParser:
 
     commands = found.add_subparsers(dest="command", metavar="COMMAND", title="commands")
 
-    def command(name: str, help: str, parents: argparse._SubParsersAction = commands) -> argparse.ArgumentParser:  # type: ignore[type-arg]
-        return parents.add_parser(name, help=help, description=help[:1].upper() + help[1:] + ".", parents=[common])
+    def command(name: str, help: str, parents: Parsers = commands) -> argparse.ArgumentParser:
+        return parents.add_parser(name, help=help, description=help[:1].upper() + help[1:] + ".", parents=[_common()])
 
     command("doctor", "look at everything and say what is missing")
 
@@ -118,6 +112,19 @@ def parser() -> argparse.ArgumentParser:
     show = command("show", "show a token with its history; the newest tokens without an id", actions)
     show.add_argument("token", nargs="?", help="the token's id")
     return found
+
+
+def _common() -> argparse.ArgumentParser:
+    """Options that stand before or after the command. Made anew for each parser: parsers change what they share."""
+    common = argparse.ArgumentParser(add_help=False, argument_default=argparse.SUPPRESS)
+    group = common.add_argument_group("common options")
+    group.add_argument("--data-dir", type=Path, metavar="DIR", help="folder of the database and the log")
+    group.add_argument("--config", type=Path, metavar="FILE", help="settings file")
+    group.add_argument("--store", metavar="URL", help="sqlite:///PATH or memory://")
+    group.add_argument("--json", action="store_true", help="print for programs")
+    group.add_argument("--no-color", action="store_true", help="no colours")
+    group.add_argument("--plain", action="store_true", help="no boxes and no animation")
+    return common
 
 
 if __name__ == "__main__":

@@ -21,6 +21,7 @@ from engine.kernel.logs import Redactor
 from engine.kernel.settings import Loaded, Settings
 from engine.kernel.world import World
 from engine.keys.os_keyring import OsKeyring
+from engine.keys.providers import ProviderKeys
 from engine.keys.service import Keys
 from engine.llm.catalog import Catalog
 from engine.llm.discovery import Discovery
@@ -46,7 +47,7 @@ class Parts:
     world: World
     bus: Bus
     store: Store
-    keys: Keys
+    provider_keys: ProviderKeys
     llm: Llm
     workflows: Workflows
     chats: Chats
@@ -74,7 +75,7 @@ async def build(loaded: Loaded, world: World, redactor: Redactor) -> AsyncIterat
         catalog = Catalog(bus, list(providers))
         discovery = Discovery(providers, catalog)
         llm = Llm(providers, catalog, discovery, store.journal, bus, world)
-        addresses = {id: provider.address for id, provider in providers.items()}
+        addresses = _addresses(settings) | {id: provider.address for id, provider in providers.items()}
         workflows = Workflows(store.ledger, bus, world)
         await _load_examples(workflows)
         await keys.load()
@@ -84,7 +85,7 @@ async def build(loaded: Loaded, world: World, redactor: Redactor) -> AsyncIterat
             world=world,
             bus=bus,
             store=store,
-            keys=keys,
+            provider_keys=ProviderKeys(keys, addresses, discovery.soon),
             llm=llm,
             workflows=workflows,
             chats=Chats(store.shelf, llm, world),
@@ -142,6 +143,15 @@ def _providers(settings: Settings, keys: Keys, world: World, logs: Path) -> Mapp
     if settings.embedded:
         found["embedded"] = EmbeddedProvider(world, logs, gguf=settings.embedded_model)
     return found
+
+
+def _addresses(settings: Settings) -> dict[str, str]:
+    """Where the providers are that keys can be kept for before they can be asked."""
+    return {
+        "anthropic": "https://api.anthropic.com",
+        "google": "https://generativelanguage.googleapis.com",
+        "azure": settings.azure_endpoint,
+    }
 
 
 async def _load_examples(workflows: Workflows) -> None:

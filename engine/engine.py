@@ -21,7 +21,7 @@ class Engine:
     def __init__(self, parts: bootstrap.Parts) -> None:
         self.loaded, self.settings, self.data_dir = parts.loaded, parts.loaded.settings, parts.data_dir
         self.world, self.bus, self.store = parts.world, parts.bus, parts.store
-        self.keys, self.llm, self.workflows = parts.keys, parts.llm, parts.workflows
+        self.provider_keys, self.llm, self.workflows = parts.provider_keys, parts.llm, parts.workflows
         self.chats, self.agents, self.doctor = parts.chats, parts.agents, parts.doctor
 
     @classmethod

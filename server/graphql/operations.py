@@ -7,6 +7,7 @@ import strawberry
 
 from engine.kernel.bus import Missed
 from engine.kernel.errors import CircuitBreakerError, InvalidInput, NotFound
+from engine.llm.service import FIRST_ROUND_S
 from engine.nets.analysis.verdicts import MOST_STATES
 from engine.workflows.events import TokenChanged
 from engine.workflows.service import ANALYSIS_TIMEOUT_S, read_checked
@@ -14,6 +15,7 @@ from server.graphql.agent_types import AgentType
 from server.graphql.context import Ask
 from server.graphql.errors import graphql_error
 from server.graphql.inputs import AgentInput, CreateTokenInput, FireTransitionInput, WorkflowInput, source
+from server.graphql.machine_types import CheckType, KeyType, ModelType
 from server.graphql.workflow_types import AnalysisType, AvailableTransitionType, TokenType, WorkflowType
 
 MOST_STATES_ASKED = 2_000_000
@@ -94,6 +96,20 @@ class Query:
             return AgentType.of(await info.context.engine.agents.agent(id), info.context.engine.agents)
         return None
 
+    @strawberry.field(description="The models of all providers that are up.")
+    async def models(self, info: Ask) -> list[ModelType]:
+        llm = info.context.engine.llm
+        await llm.discovery.first_round(FIRST_ROUND_S)
+        return [ModelType.of(model) for model in llm.catalog.models]
+
+    @strawberry.field(description="The keys: what may be shown of them.")
+    def keys(self, info: Ask) -> list[KeyType]:
+        return [KeyType.of(key) for key in info.context.engine.provider_keys.all()]
+
+    @strawberry.field(description="What was found, what is missing, and what to do about it.")
+    async def doctor(self, info: Ask) -> list[CheckType]:
+        return [CheckType.of(check) for check in await info.context.engine.doctor.report()]
+
 
 @strawberry.type
 class Mutation:
@@ -129,6 +145,19 @@ class Mutation:
             idempotency_key=input.idempotency_key,
         )
         return await TokenType.of(token, info)
+
+    @strawberry.mutation(description="Keep a provider's key in the keyring, or in memory for this run.")
+    async def set_key(self, info: Ask, provider: str, key: str) -> KeyType:
+        return KeyType.of(await info.context.engine.provider_keys.set(provider, key))
+
+    @strawberry.mutation(description="Forget a provider's key.")
+    async def delete_key(self, info: Ask, provider: str) -> bool:
+        await info.context.engine.provider_keys.delete(provider)
+        return True
+
+    @strawberry.mutation(description="Ask a provider with the key it has; gives the names of its models.")
+    async def test_key(self, info: Ask, provider: str) -> list[str]:
+        return [model.name for model in await info.context.engine.llm.test(provider)]
 
     @strawberry.mutation(description="Define an agent. Its key, where it comes with one, goes to the keyring.")
     async def create_agent(self, info: Ask, input: AgentInput) -> AgentType:

@@ -6,6 +6,7 @@ from typing import Self
 import strawberry
 from strawberry.scalars import JSON
 
+from engine.nets import notation
 from engine.nets.analysis import model as analysis
 from engine.nets.firing import Availability
 from engine.nets.marking import in_words
@@ -173,6 +174,10 @@ class WorkflowType:
     transitions: list[TransitionType] = strawberry.field(description="What moves tokens.")
     metadata: JSON = strawberry.field(description="The author's own.")
     created_at: str = strawberry.field(description="ISO 8601, UTC.")
+
+    @strawberry.field(description="All of it, as in a workflow file.")
+    def definition(self) -> JSON:
+        return JSON(notation.write(self.stored.definition))
 
     @strawberry.field(description="What was proven of it.")
     async def analysis(self, info: Ask) -> AnalysisType:

@@ -21,7 +21,8 @@ GAP = -1  # where the blank line before a block begins, so that it has a point o
 THOUGHT_BAR = Run("┊ ", "thinking")
 LABELS = re.compile(r"(?m)^(What|Why|Fix): *")
 
-_CONTEXT = 1600  # characters of a fence above a page that are read again for their colours
+_CONTEXT_LINES = 32  # of a fence above a page, which are read again for its colours
+_CONTEXT = 50 * _CONTEXT_LINES  # characters, in which to look for them
 _COPY_LABEL = "copy "
 
 
@@ -145,7 +146,8 @@ def _above(entry: Entry, block: Block) -> str:
     if block.fence is None or block.fence.page == 0:
         return ""
     start = max(block.fence.start, block.start - _CONTEXT)
-    return entry.message.text[start : block.start].partition("\n")[2]
+    lines = entry.message.text[start : block.start].split("\n")[1:]
+    return "\n".join(lines[-_CONTEXT_LINES - 1 :])
 
 
 def _code_title(entry: Entry, block: Block, width: int, folded: bool) -> Line:

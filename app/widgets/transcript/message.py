@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from operator import attrgetter
 
 from app.widgets.transcript.blocks import Block, split
 from app.widgets.transcript.heights import Heights
@@ -38,6 +39,7 @@ class Message:
         return self.title or {"user": "you"}.get(self.role, self.role)
 
 
+_FACTS = attrgetter("kind", "start", "end", "gap", "indent", "fence", "thought")
 _UNKNOWN = Heights()
 
 
@@ -118,7 +120,8 @@ class Entry:
 
 
 def _again(text: str, blocks: tuple[Block, ...], first: Block) -> tuple[Block, ...]:
-    """`blocks` of a text that grew since; only the last two are cut again."""
-    kept = blocks[:-2]
-    resume = blocks[-2] if len(blocks) > 1 else first
-    return (*kept, *split(text, resume))
+    """`blocks` of a text that grew since. Only the last two are cut again, and stay if nothing was said in them."""
+    kept, open_blocks = blocks[:-2], blocks[-2:]
+    resume = open_blocks[0] if len(open_blocks) > 1 else first
+    known = {_FACTS(block): block for block in open_blocks}
+    return (*kept, *(known.get(_FACTS(block), block) for block in split(text, resume)))

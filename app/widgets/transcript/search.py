@@ -1,6 +1,6 @@
 """Finding text in a document. Pure; it looks at the Markdown of what was said, and lays out nothing to do so."""
 
-from re import IGNORECASE, Pattern, compile, escape
+import re
 
 from app.widgets.transcript.document import Document, Place, Point
 
@@ -10,7 +10,7 @@ class Search:
 
     def __init__(self, document: Document, query: str = "") -> None:
         self._document = document
-        self._pattern: Pattern[str] | None = compile(escape(query), IGNORECASE) if query else None
+        self._pattern: re.Pattern[str] | None = re.compile(re.escape(query), re.IGNORECASE) if query else None
         self._hits: list[tuple[int, int]] = []
         self._version = -1
         self._current = -1

@@ -298,9 +298,10 @@ class Transcript(ScrollView, can_focus=True):
         """Say over the end of the lowest row that there is more below."""
         hint = HINT_NEW if self._unseen else HINT_END
         room = self._width - cell_len(hint) - MARGIN
-        offset = next(iter(strip), Segment("")).style or Style()
-        style = self._look("", "hint") + Style.from_meta(offset.meta)
-        return Strip([*strip.crop(0, room), Segment(hint, style), Segment(" " * MARGIN, self._look("", "") + style)])
+        first = next(iter(strip), Segment("")).style
+        offset = Style.from_meta(first.meta if first else {})  # each cell has one: see `strips`
+        over = Segment(hint, self._look("", "hint") + offset), Segment(" " * MARGIN, self._look("", "") + offset)
+        return Strip([*strip.crop(0, room), *over])
 
     def _strip(self, place: Place) -> Strip:
         """One line, drawn; those without marks are kept."""

@@ -1,0 +1,45 @@
+"""The keys of the providers: what people list, set and delete, by the provider's name alone."""
+
+from collections.abc import Callable, Mapping, Sequence
+
+from engine.kernel.errors import InvalidInput, NotFound
+from engine.keys.environment import VARIABLES
+from engine.keys.service import KeyInfo, Keys
+
+
+class ProviderKeys:
+    """`addresses` is where each provider is asked, which its key is bound to; `changed` is told of a provider whose key
+    is another one now."""
+
+    def __init__(self, keys: Keys, addresses: Mapping[str, str], changed: Callable[[str], None]) -> None:
+        self._keys, self._addresses, self._changed = keys, addresses, changed
+
+    def all(self) -> Sequence[KeyInfo]:
+        """All keys, those of the environment first."""
+        return self._keys.known(self._addresses)
+
+    async def set(self, provider: str, secret: str) -> KeyInfo:
+        """Keep a key. Raises NotFound for a provider that takes none, and what `Keys.set` raises."""
+        info = await self._keys.set(provider, self._address(provider), secret)
+        self._changed(provider)
+        return info
+
+    async def delete(self, provider: str) -> None:
+        """Forget a key. Raises what `Keys.delete` raises."""
+        await self._keys.delete(provider, self._address(provider))
+        self._changed(provider)
+
+    def _address(self, provider: str) -> str:
+        if provider not in VARIABLES:
+            raise NotFound.named(
+                "provider that takes a key", provider, VARIABLES, fix=f"Known: {', '.join(VARIABLES)}."
+            )
+        address = self._addresses.get(provider, "")
+        if not address:
+            raise InvalidInput(
+                f"It is not known where {provider} is.",
+                why="A key is bound to the address it is for.",
+                fix="Set CUSTOM_LLM_ENDPOINT first." if provider == "custom" else "Set AZURE_OPENAI_ENDPOINT first.",
+                details={"path": "provider"},
+            )
+        return address

@@ -1,0 +1,46 @@
+"""An analysis as JSON: the fields of `Analysis` in GraphQL, in camel case."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from engine.nets.analysis.model import Analysis, Finding
+
+
+def write(found: Analysis) -> dict[str, Any]:
+    return {
+        "complete": found.complete,
+        "states": found.states if found.complete else None,
+        "edges": found.edges if found.complete else None,
+        "bounded": found.bounded,
+        "bound": found.bound,
+        "safe": found.safe,
+        "live": found.live,
+        "reversible": found.reversible,
+        "deadlockFree": found.deadlock_free,
+        "sound": found.sound,
+        "optionToComplete": found.option_to_complete,
+        "properCompletion": found.proper_completion,
+        "livelockFree": found.livelock_free,
+        "deadTransitions": None if found.dead_transitions is None else list(found.dead_transitions),
+        "unboundedPlaces": None if found.unbounded_places is None else list(found.unbounded_places),
+        "findings": [_finding(finding) for finding in found.findings],
+    }
+
+
+def _finding(finding: Finding) -> dict[str, Any]:
+    return {
+        "code": str(finding.code),
+        "severity": str(finding.severity),
+        "message": finding.message,
+        "places": list(finding.places),
+        "transitions": list(finding.transitions),
+        "trace": [
+            {"transition": step.transition, "source": step.source, "marking": _marking(step.marking)}
+            for step in finding.trace
+        ],
+        "dependsOnGuards": finding.depends_on_guards,
+    }
+
+
+def _marking(marking: Mapping[str, int]) -> list[dict[str, Any]]:
+    return [{"place": place, "tokens": count} for place, count in marking.items()]
