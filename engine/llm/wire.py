@@ -246,7 +246,7 @@ class Wire:
         try:
             return orjson.loads(text)
         except orjson.JSONDecodeError:
-            start = text[:80] if isinstance(text, str) else text[:80].decode("utf-8", "replace")
+            start = text[:5000] if isinstance(text, str) else text[:5000].decode("utf-8", "replace")
             raise self.broken(f"What it sent is not JSON: {shown(self.scrubbed(start))}.", model=model) from None
 
     def scrubbed(self, text: str) -> str:
@@ -386,10 +386,11 @@ class Wire:
         try:
             return orjson.loads(bytes(received))
         except orjson.JSONDecodeError:
-            # A key that was cut at the end could not be recognised.
-            text = received.decode("utf-8", "replace")
-            longest = max((len(one) for one in self._secrets), default=0)
-            return text if len(received) <= MOST_ERROR_BYTES else text[:-longest]
+            text = self.scrubbed(received.decode("utf-8", "replace"))
+            if len(received) <= MOST_ERROR_BYTES:
+                return text
+            # A key that we cut in half was not recognised: what may be left of it goes.
+            return text[: len(text) - max((len(one) for one in self._secrets), default=0)]
 
     @contextmanager
     def _translated(self, model: str, late: str) -> Iterator[None]:
