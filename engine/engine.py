@@ -4,7 +4,7 @@ async with Engine.open() as engine:
     token = await engine.workflows.create_token("document_approval_v1", caller=PROGRAM)
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Self
 
@@ -23,6 +23,10 @@ class Engine:
         self.world, self.bus, self.store = parts.world, parts.bus, parts.store
         self.provider_keys, self.llm, self.workflows = parts.provider_keys, parts.llm, parts.workflows
         self.chats, self.agents, self.doctor = parts.chats, parts.agents, parts.doctor
+
+    def announce(self, addresses: Mapping[str, str | None]) -> None:
+        """Say at which addresses this process serves, to other processes that want the same store."""
+        self.store.announce({name: address for name, address in addresses.items() if address})
 
     @classmethod
     @asynccontextmanager

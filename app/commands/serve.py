@@ -14,7 +14,6 @@ from engine.engine import Engine
 from engine.kernel.logs import Redactor, open_log
 from engine.kernel.settings import Loaded
 from engine.kernel.world import World
-from engine.store.sqlite.store import SqliteStore
 from server.serving import Serving, serve
 
 
@@ -38,8 +37,7 @@ async def _serve(loaded: Loaded, world: World, redactor: Redactor, as_json: bool
             engine, host=settings.host, openai_port=settings.openai_port, graphql_port=settings.graphql_port
         ) as serving,
     ):
-        if isinstance(engine.store, SqliteStore):
-            engine.store.database.holder.announce(serving.addresses())
+        engine.announce(serving.addresses())
         _say_ready(serving, as_json)
         gc.collect()
         gc.freeze()  # what is there now stays; looking through it again and again would only make pauses

@@ -42,6 +42,12 @@ class Subscription(Generic[E]):
             self._events.append(event)
             self._arrived.set()
 
+    def take(self) -> list[E]:
+        """What is waiting, at once."""
+        taken = list(self._events)
+        self._events.clear()
+        return taken
+
     async def __aiter__(self) -> AsyncIterator[E | Missed]:
         while True:
             if self._missed:

@@ -164,6 +164,10 @@ class Store(Protocol):
         """Where it is, for people."""
         ...
 
+    def announce(self, addresses: Mapping[str, str]) -> None:
+        """Say at which addresses this process serves, to those who find the store in use."""
+        ...
+
     async def check(self) -> Sequence[str]:
         """What is wrong with the store itself, a sentence each; empty when it is healthy."""
         ...

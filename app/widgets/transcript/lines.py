@@ -165,32 +165,33 @@ class Page:
 
     def add(self, runs: Iterable[Run], lead: Sequence[Run] = (), bullets: Sequence[Run] = (), fill: str = "") -> None:
         """Wrap `runs` behind `lead`. `bullets` begin the first line, where they take the place of the end of `lead`."""
-        room = self.room(lead)
-        deep = room == self.width
-        rest = () if deep else (*self.margin, *lead)
+        room, rest = self.room(lead), self._fitting(lead)
         first = rest[: len(rest) - len(bullets)]
         for number, part in enumerate(at_newlines(runs)):
             if number or not bullets:
                 self._wrap(part, rest, rest, room, 0, fill)
-            elif deep:
+            elif room == self.width:
                 self._wrap([*bullets, *part], rest, rest, room, 0, fill)
             else:
                 self._wrap([*bullets, *part], first, rest, room, len(text_of(bullets)), fill)
 
     def add_code(self, runs: list[Run], lead: Run, again: Run, fill: str = "") -> None:
         """One line of code; `lead` goes before it, `again` before what did not fit."""
-        room = self.room([lead])
-        first = () if room == self.width else (*self.margin, lead)
-        rest = () if room == self.width else (*self.margin, again)
-        self._put(runs, word_breaks(text_of(runs), room), first, rest, fill)
+        cuts = word_breaks(text_of(runs), self.room([lead]))
+        self._put(runs, cuts, self._fitting([lead]), self._fitting([again]), fill)
 
     def add_row(self, runs: list[Run], lead: Sequence[Run] = ()) -> None:
         """A line that is known to fit."""
-        self._put(runs, [], (*self.margin, *lead), (), "")
+        self._put(runs, [], self._fitting(lead), (), "")
 
     def rule(self, lead: Sequence[Run], tail: Run) -> None:
-        """A line that is drawn but is not text."""
-        self.lines.append(Line((*self.margin, *lead), (), self._at, tail=(tail,)))
+        """A line that is drawn but is not text, as far as there is room."""
+        tail = tail._replace(text=tail.text[: self.room(lead)])
+        self.lines.append(Line(self._fitting(lead), (), self._at, tail=(tail,)))
+
+    def _fitting(self, lead: Sequence[Run]) -> tuple[Run, ...]:
+        """What goes before a line: nothing, when `lead` leaves too little room behind it."""
+        return () if self.room(lead) == self.width else (*self.margin, *lead)
 
     def _wrap(
         self, runs: list[Run], first: Sequence[Run], rest: Sequence[Run], room: int, hanging: int, fill: str

@@ -120,7 +120,8 @@ class _Writer:
             self._style = f"heading {token.tag}"
             return
         if token.tag == "h1" and self.page.lines:
-            self.page.rule(self._lead, Run("━" * cells_of(self.page.lines[-1].runs), self._style))
+            words = (run for run in self.page.lines[-1].runs if run.style != "bullet")
+            self.page.rule(self._lead, Run("━" * cells_of(words), self._style))
         self._style = ""
 
     def _list(self, token: "Token") -> None:

@@ -162,6 +162,9 @@ class MemoryStore:
         self.journal = MemoryJournal()
         self.address = "memory://"
 
+    def announce(self, addresses: Mapping[str, str]) -> None:
+        return None
+
     async def check(self) -> Sequence[str]:
         return []
 

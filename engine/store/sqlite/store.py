@@ -1,6 +1,6 @@
 """The SQLite store: one file, three parts."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -32,6 +32,9 @@ class SqliteStore:
                 details={"path": str(path)},
             ) from None
         return cls(await Database.open(path, now))
+
+    def announce(self, addresses: Mapping[str, str]) -> None:
+        self.database.holder.announce(addresses)
 
     async def check(self) -> Sequence[str]:
         return await self.database.check()

@@ -1,0 +1,180 @@
+"""Between the engine and the screens: opens the engine and its server beside the app, and turns events into messages.
+
+The engine never waits for the screen: what happens is gathered and handed over at most ten times a second.
+"""
+
+import asyncio
+import gc
+import logging
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, suppress
+from dataclasses import dataclass, field
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Literal
+
+from textual.message import Message
+
+from engine.kernel.errors import CircuitBreakerError
+
+if TYPE_CHECKING:
+    from engine.engine import Engine
+
+EVERY_S = 0.1
+log = logging.getLogger("app")
+
+
+class EngineReady(Message):
+    """The engine is open."""
+
+    def __init__(self, engine: "Engine") -> None:
+        super().__init__()
+        self.engine = engine
+
+
+class EngineFailed(Message):
+    """The engine could not be opened."""
+
+    def __init__(self, error: CircuitBreakerError) -> None:
+        super().__init__()
+        self.error = error
+
+
+class ServerChanged(Message):
+    """The server listens now, or does not."""
+
+    def __init__(self, server: "ServerState") -> None:
+        super().__init__()
+        self.server = server
+
+
+class Happened(Message):
+    """Events of the engine, in order."""
+
+    def __init__(self, events: list[object]) -> None:
+        super().__init__()
+        self.events = events
+
+
+@dataclass(frozen=True, slots=True)
+class ServerState:
+    """`error` says why it does not listen, when it was wanted."""
+
+    state: Literal["starting", "on", "off"] = "starting"
+    openai: str | None = None
+    graphql: str | None = None
+    error: CircuitBreakerError | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """Where to listen: 0 takes a free port, None does not listen."""
+
+    host: str = "127.0.0.1"
+    openai: int | None = 3000
+    graphql: int | None = 4000
+
+    @property
+    def any(self) -> bool:
+        return self.openai is not None or self.graphql is not None
+
+
+@dataclass
+class Bridge:
+    """`open_engine` gives the engine to use; it is called on a thread, since its imports take long.
+
+    `engine` is None until it is open; screens that come later find it here, those that are there get EngineReady.
+    """
+
+    open_engine: Callable[[], "AbstractAsyncContextManager[Engine]"]
+    ports: Ports
+    engine: "Engine | None" = None
+    server: ServerState = ServerState()
+    failure: CircuitBreakerError | None = None
+    _post: Callable[[Message], object] = lambda message: None
+    _wishes: "asyncio.Queue[Ports | None]" = field(default_factory=asyncio.Queue)
+    _task: "asyncio.Task[None] | None" = None
+
+    def start(self, post: Callable[[Message], object]) -> None:
+        """Open engine and server, and give what happens to `post`. Called once, after the first paint."""
+        self._post = post
+        self._task = asyncio.create_task(self._run(), name="bridge")
+
+    async def close(self) -> None:
+        """Close the server, then the engine; wait until both are."""
+        if self._task:
+            self._task.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._task
+
+    def serve(self, ports: Ports | None) -> None:
+        """Ask for the server on these ports, or for none."""
+        self._wishes.put_nowait(ports)
+
+    async def _run(self) -> None:
+        try:
+            opened = await asyncio.to_thread(self.open_engine)
+            async with opened as engine:
+                self.engine = engine
+                self._post(EngineReady(engine))
+                self.serve(self.ports if self.ports.any else None)
+                async with asyncio.TaskGroup() as group:
+                    group.create_task(self._hand_over(engine))
+                    group.create_task(self._keep_serving(engine))
+        except* CircuitBreakerError as errors:
+            error = errors.exceptions[0]
+            assert isinstance(error, CircuitBreakerError)
+            log.error("the engine could not be opened", exc_info=error)
+            self.failure = error
+            self._post(EngineFailed(error))
+
+    async def _hand_over(self, engine: "Engine") -> None:
+        """Gather events and post them together."""
+        with engine.bus.subscribe(object, limit=10_000) as events:
+            waiting = aiter(events)
+            while True:
+                batch: list[object] = [await anext(waiting)]
+                await asyncio.sleep(EVERY_S)
+                batch += events.take()
+                self._post(Happened(batch))
+
+    async def _keep_serving(self, engine: "Engine") -> None:
+        """Grant one wish after another. The last one is given up when the app ends."""
+        serving = await asyncio.to_thread(import_module, "server.serving")
+        async with AsyncExitStack() as stack:
+            while True:
+                ports = await self._wishes.get()
+                await stack.aclose()
+                self._announce(engine, ServerState("off"))
+                if ports is None:
+                    continue
+                try:
+                    served = await stack.enter_async_context(
+                        serving.serve(engine, host=ports.host, openai_port=ports.openai, graphql_port=ports.graphql)
+                    )
+                except CircuitBreakerError as error:
+                    self._announce(engine, ServerState("off", error=error))
+                    continue
+                self._announce(engine, ServerState("on", served.openai, served.graphql))
+                await asyncio.to_thread(import_module, "server.graphql.view")
+                gc.collect()
+                gc.freeze()  # what is there now stays; looking through it again and again would make pauses
+                gc.set_threshold(10_000, 50, 100)
+
+    def _announce(self, engine: "Engine", state: ServerState) -> None:
+        self.server = state
+        engine.announce({"openai": state.openai, "graphql": state.graphql})
+        self._post(ServerChanged(state))
+
+
+def is_one_of(event: object, *names: str) -> bool:
+    """Whether an event is of a class of one of these names. Screens ask by name: importing the rooms would make the
+    first paint wait."""
+    return type(event).__name__ in names
+
+
+def described(error: BaseException) -> tuple[str, str, str]:
+    """What, why and fix of an error."""
+    if isinstance(error, CircuitBreakerError):
+        return error.what, error.why, error.fix
+    details: Any = getattr(error, "args", ())
+    return "Something went wrong that should not have.", f"{type(error).__name__}: {details}", "See the log."
