@@ -14,8 +14,8 @@ EVERYWHERE = "everywhere"
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """`keys` are Textual's names, parted by commas; the first one is shown. `rank` orders the bar below, 1 first; 0 keeps
-    it out of there. `place` is a screen's id, or EVERYWHERE."""
+    """`keys` are Textual's names, parted by commas; the first one is shown. `rank` orders the bar below, 1 first; 0
+    keeps it out of there. `place` is a screen's id, or EVERYWHERE."""
 
     id: str
     place: str
@@ -58,8 +58,8 @@ ACTIONS: Sequence[Action] = (
     #
     Action("new_token", "workflows", "n", "New token", "Start a token in the chosen workflow", 1),
     Action("fire", "workflows", "f", "Fire", "Choose a transition of the token and fire it", 2),
-    Action("next_token", "workflows", "right_square_bracket,t", "Next token", "Go to the next token", 3),
-    Action("previous_token", "workflows", "left_square_bracket,T", "Token before", "Go to the token before"),
+    Action("next_token", "workflows", "t", "Next token", "Go to the next token", 3),
+    Action("previous_token", "workflows", "T", "Token before", "Go to the token before"),
     Action("verify", "workflows", "v", "Verify", "Analyse the workflow and show what was found", 4),
     Action("next_element", "workflows", "period", "Next part", "Choose the next place or transition of the picture"),
     Action("previous_element", "workflows", "comma", "Part before", "Choose the part before"),
@@ -95,8 +95,6 @@ _SHOWN = {
     "slash": "/",
     "period": ".",
     "comma": ",",
-    "right_square_bracket": "]",
-    "left_square_bracket": "[",
 }
 
 

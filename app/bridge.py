@@ -9,10 +9,12 @@ import logging
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Literal
 
 from textual.message import Message
+from textual.message_pump import MessagePump
 
 from engine.kernel.errors import CircuitBreakerError
 
@@ -82,7 +84,8 @@ class Ports:
 class Bridge:
     """`open_engine` gives the engine to use; it is called on a thread, since its imports take long.
 
-    `engine` is None until it is open; screens that come later find it here, those that are there get EngineReady.
+    `engine` is None until it is open. Whoever stands in `watchers` gets EngineReady, EngineFailed, ServerChanged and
+    Happened; who comes later finds what was said in `engine`, `failure` and `server`.
     """
 
     open_engine: Callable[[], "AbstractAsyncContextManager[Engine]"]
@@ -90,13 +93,12 @@ class Bridge:
     engine: "Engine | None" = None
     server: ServerState = ServerState()
     failure: CircuitBreakerError | None = None
-    _post: Callable[[Message], object] = lambda message: None
+    watchers: list[MessagePump] = field(default_factory=list)
     _wishes: "asyncio.Queue[Ports | None]" = field(default_factory=asyncio.Queue)
     _task: "asyncio.Task[None] | None" = None
 
-    def start(self, post: Callable[[Message], object]) -> None:
-        """Open engine and server, and give what happens to `post`. Called once, after the first paint."""
-        self._post = post
+    def start(self) -> None:
+        """Open engine and server. Called once, after the first paint."""
         self._task = asyncio.create_task(self._run(), name="bridge")
 
     async def close(self) -> None:
@@ -110,12 +112,16 @@ class Bridge:
         """Ask for the server on these ports, or for none."""
         self._wishes.put_nowait(ports)
 
+    def _tell(self, message: Callable[[], Message]) -> None:
+        for watcher in self.watchers:
+            watcher.post_message(message())
+
     async def _run(self) -> None:
         try:
             opened = await asyncio.to_thread(self.open_engine)
             async with opened as engine:
                 self.engine = engine
-                self._post(EngineReady(engine))
+                self._tell(lambda: EngineReady(engine))
                 self.serve(self.ports if self.ports.any else None)
                 async with asyncio.TaskGroup() as group:
                     group.create_task(self._hand_over(engine))
@@ -125,7 +131,7 @@ class Bridge:
             assert isinstance(error, CircuitBreakerError)
             log.error("the engine could not be opened", exc_info=error)
             self.failure = error
-            self._post(EngineFailed(error))
+            self._tell(lambda: EngineFailed(error))
 
     async def _hand_over(self, engine: "Engine") -> None:
         """Gather events and post them together."""
@@ -135,7 +141,7 @@ class Bridge:
                 batch: list[object] = [await anext(waiting)]
                 await asyncio.sleep(EVERY_S)
                 batch += events.take()
-                self._post(Happened(batch))
+                self._tell(partial(Happened, batch))
 
     async def _keep_serving(self, engine: "Engine") -> None:
         """Grant one wish after another. The last one is given up when the app ends."""
@@ -163,7 +169,7 @@ class Bridge:
     def _announce(self, engine: "Engine", state: ServerState) -> None:
         self.server = state
         engine.announce({"openai": state.openai, "graphql": state.graphql})
-        self._post(ServerChanged(state))
+        self._tell(lambda: ServerChanged(state))
 
 
 def is_one_of(event: object, *names: str) -> bool:

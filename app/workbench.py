@@ -1,0 +1,147 @@
+"""The workbench: the Textual app. Screens, actions, themes; nothing else.
+
+Only what the first paint needs is imported here: the chat screen. The others come when they are gone to, and the engine
+comes after the first paint, on a thread (`app.bridge`).
+"""
+
+import asyncio
+import logging
+import signal
+from collections.abc import Awaitable, Callable, Iterable
+from functools import partial
+from importlib import import_module
+from typing import Any, ClassVar
+
+from textual.app import App, SystemCommand
+from textual.binding import BindingType
+from textual.screen import Screen
+from textual.widget import Widget
+
+from app.actions import EVERYWHERE, actions_of, bindings_of, shown_keys
+from app.bridge import Bridge
+from app.screens.chat import ChatScreen
+from app.screens.place import Place
+from app.themes import THEMES
+
+log = logging.getLogger("app")
+
+_SCREENS = {
+    "chat": ("app.screens.chat", "ChatScreen"),
+    "models": ("app.screens.models", "ModelsScreen"),
+    "workflows": ("app.screens.workflows", "WorkflowsScreen"),
+    "server": ("app.screens.server", "ServerScreen"),
+    "doctor": ("app.screens.doctor", "DoctorScreen"),
+}
+
+
+class Workbench(App[None]):
+    TITLE = "Circuit Breaker"
+    CSS_PATH = "workbench.tcss"
+    BINDINGS: ClassVar[list[BindingType]] = bindings_of(EVERYWHERE)
+    DEFAULT_MODE = "chat"
+    COMMAND_PALETTE_BINDING = "f13"  # ours is in the registry
+
+    def __init__(self, bridge: Bridge, *, theme: str = "circuit-dark", plain: bool = False) -> None:
+        super().__init__()
+        self._bridge = bridge
+        self._places: dict[str, Place] = {}
+        for place in _SCREENS:
+            self.add_mode(place, partial(self._made, place))
+        for one in THEMES:
+            self.register_theme(one)
+        self.theme = theme if theme in self.available_themes else "circuit-dark"
+        if plain:
+            self.animation_level = "none"
+            self.add_class("plain")
+        self.set_class(plain, "plain")
+
+    def on_mount(self) -> None:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
+            try:
+                loop.add_signal_handler(number, self.exit)
+            except (NotImplementedError, RuntimeError, ValueError):  # not the main thread: under test
+                break
+        self.call_after_refresh(self._bridge.start)
+
+    # -- places -------------------------------------------------------------------------------------------------------
+
+    def _made(self, place: str) -> Place:
+        """A screen; it is made when it is first gone to."""
+        module, screen = _SCREENS[place]
+        self._places[place] = getattr(import_module(module), screen)(self._bridge)
+        return self._places[place]
+
+    async def _go(self, place: str) -> None:
+        await self.switch_mode(place)
+
+    async def action_go_chat(self) -> None:
+        await self._go("chat")
+
+    async def action_go_models(self) -> None:
+        await self._go("models")
+
+    async def action_go_workflows(self) -> None:
+        await self._go("workflows")
+
+    async def action_go_server(self) -> None:
+        await self._go("server")
+
+    async def action_go_doctor(self) -> None:
+        await self._go("doctor")
+
+    async def action_chat_with(self, model: str) -> None:
+        """Go to the chat, with this model."""
+        await self._go("chat")
+        chat = self._places["chat"]
+        assert isinstance(chat, ChatScreen)
+        chat.use_model(model)
+
+    # -- actions of every place ---------------------------------------------------------------------------------------
+
+    def action_help(self) -> None:
+        if isinstance(self.screen, Place):
+            self.push_screen(import_module("app.screens.help").help_of(self.screen.place))
+
+    def action_jump(self) -> None:
+        if isinstance(self.screen, Place):
+            targets = [widget for widget in self.screen.focus_chain if widget.region.size]
+            self.push_screen(import_module("app.screens.jump").Jump(targets), self._jumped)
+
+    def _jumped(self, target: Widget | None) -> None:
+        if target is not None:
+            target.focus()
+
+    def action_next_theme(self) -> None:
+        names = [theme.name for theme in THEMES]
+        at = names.index(self.theme) if self.theme in names else -1
+        self.theme = names[(at + 1) % len(names)]
+        self.notify(f"Theme: {self.theme}")
+
+    def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
+        """The palette: every action that works here."""
+        if isinstance(screen, Place):
+            for action in actions_of(screen.place):
+                yield SystemCommand(action.title, f"{action.help} ({shown_keys(action)})", _runner(screen, action.id))
+        for action in actions_of(EVERYWHERE):
+            if action.id != "command_palette":
+                yield SystemCommand(action.title, f"{action.help} ({shown_keys(action)})", _runner(self, action.id))
+        yield SystemCommand("Theme", "Choose among all themes", self.action_change_theme)
+
+    # -- the end ------------------------------------------------------------------------------------------------------
+
+    def _handle_exception(self, error: Exception) -> None:
+        """A bug: into the log, and a sentence for the user; never a traceback over their terminal."""
+        log.error("a bug", exc_info=error)
+        if self.is_headless:
+            super()._handle_exception(error)
+        else:
+            what = f"error: something went wrong that should not have ({type(error).__name__})."
+            self.exit(return_code=1, message=f"{what}\nfix: the log has it; please report it.")
+
+
+def _runner(target: Screen[Any] | App[Any], id: str) -> Callable[[], Awaitable[None]]:
+    async def run() -> None:
+        await target.run_action(id)
+
+    return run
