@@ -81,12 +81,22 @@ def actions_of(place: str) -> Iterator[Action]:
 
 
 def bindings_of(place: str) -> list[BindingType]:
-    """The bindings of a place. Their ids are what a keymap in the settings names."""
-    return [
-        Binding(action.keys, action.id, action.title, show=False, id=f"{place}.{action.id}", tooltip=action.help)
-        for action in actions_of(place)
-        if action.keys
-    ]
+    """The bindings of a place. Their ids are what a keymap in the settings names.
+
+    What works everywhere also works while something is typed, but for plain letters and digits.
+    """
+    found: list[BindingType] = []
+    for action in actions_of(place):
+        for key in action.keys.split(",") if action.keys else ():
+            first = place == EVERYWHERE and not types(key)
+            id = f"{place}.{action.id}.{key}"
+            found.append(Binding(key, action.id, action.title, show=False, id=id, tooltip=action.help, priority=first))
+    return found
+
+
+def types(key: str) -> bool:
+    """Whether a key would be typed into a text."""
+    return not (key.startswith("ctrl+") or key == "escape" or (key[:1] == "f" and key[1:].isdecimal()))
 
 
 _SHOWN = {

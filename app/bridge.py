@@ -11,12 +11,12 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from textual.message import Message
 from textual.message_pump import MessagePump
 
-from engine.kernel.errors import CircuitBreakerError
+from engine.kernel.errors import CircuitBreakerError, Internal
 
 if TYPE_CHECKING:
     from engine.engine import Engine
@@ -126,12 +126,10 @@ class Bridge:
                 async with asyncio.TaskGroup() as group:
                     group.create_task(self._hand_over(engine))
                     group.create_task(self._keep_serving(engine))
-        except* CircuitBreakerError as errors:
-            error = errors.exceptions[0]
-            assert isinstance(error, CircuitBreakerError)
-            log.error("the engine could not be opened", exc_info=error)
-            self.failure = error
-            self._tell(lambda: EngineFailed(error))
+        except* Exception as errors:
+            log.error("the engine could not be opened", exc_info=errors)
+            failure = self.failure = _known(errors.exceptions[0])
+            self._tell(lambda: EngineFailed(failure))
 
     async def _hand_over(self, engine: "Engine") -> None:
         """Gather events and post them together."""
@@ -157,11 +155,12 @@ class Bridge:
                     served = await stack.enter_async_context(
                         serving.serve(engine, host=ports.host, openai_port=ports.openai, graphql_port=ports.graphql)
                     )
-                except CircuitBreakerError as error:
-                    self._announce(engine, ServerState("off", error=error))
+                except Exception as error:
+                    if not isinstance(error, CircuitBreakerError):
+                        log.error("the server could not be started", exc_info=error)
+                    self._announce(engine, ServerState("off", error=_known(error)))
                     continue
                 self._announce(engine, ServerState("on", served.openai, served.graphql))
-                await asyncio.to_thread(import_module, "server.graphql.view")
                 gc.collect()
                 gc.freeze()  # what is there now stays; looking through it again and again would make pauses
                 gc.set_threshold(10_000, 50, 100)
@@ -180,7 +179,12 @@ def is_one_of(event: object, *names: str) -> bool:
 
 def described(error: BaseException) -> tuple[str, str, str]:
     """What, why and fix of an error."""
+    known = _known(error)
+    return known.what, known.why, known.fix
+
+
+def _known(error: BaseException) -> CircuitBreakerError:
     if isinstance(error, CircuitBreakerError):
-        return error.what, error.why, error.fix
-    details: Any = getattr(error, "args", ())
-    return "Something went wrong that should not have.", f"{type(error).__name__}: {details}", "See the log."
+        return error
+    why = f"{type(error).__name__}: {error}"
+    return Internal("Something went wrong that should not have.", why=why, fix="The log has it; please report it.")

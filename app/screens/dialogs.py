@@ -17,7 +17,7 @@ _FRAME = """
         width: 76; max-width: 94%; height: auto; max-height: 80%; border: round $primary; background: $surface;
         padding: 0 1; border-title-style: bold;
     }
-    & Input { border: none; height: 1; background: $panel; padding: 0 1; margin: 0 0 1 0; }
+    & Input { background: $panel; padding: 0 1; margin: 0 0 1 0; }
     & OptionList { border: none; height: auto; max-height: 18; background: $surface; padding: 0; }
     & Label { width: 100%; color: $text-muted; }
 """
@@ -38,8 +38,8 @@ class Pick(ModalScreen[str | None]):
     DEFAULT_CSS = f"Pick {{ {_FRAME} }}"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "dismiss(None)", "Back", show=False),
-        Binding("down,ctrl+n", "move(1)", show=False, priority=True),
-        Binding("up,ctrl+p", "move(-1)", show=False, priority=True),
+        Binding("down", "move(1)", show=False, priority=True),
+        Binding("up", "move(-1)", show=False, priority=True),
     ]
 
     def __init__(self, title: str, choices: Sequence[Choice], *, empty: str = "Nothing to choose from.") -> None:
@@ -50,7 +50,7 @@ class Pick(ModalScreen[str | None]):
         with Vertical() as frame:
             frame.border_title = self._title
             frame.border_subtitle = "⏎ choose · esc back"
-            yield Input(placeholder="type to filter")
+            yield Input(placeholder="type to filter", compact=True)
             yield OptionList()
             yield Label(self._empty)
 
@@ -107,7 +107,7 @@ class Ask(ModalScreen[str | None]):
             frame.border_title = self._title
             frame.border_subtitle = "⏎ done · esc back"
             yield Label(self._about)
-            yield Input(self._value, placeholder=self._placeholder, password=self._secret)
+            yield Input(self._value, placeholder=self._placeholder, password=self._secret, compact=True)
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         self.dismiss(event.value)

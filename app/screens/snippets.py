@@ -6,17 +6,24 @@ _TEXTS: Mapping[str, str] = {
     "openai (Python)": """\
 from openai import OpenAI
 
-client = OpenAI(base_url="{openai}", api_key="none")
+client = OpenAI(
+    base_url="{openai}",
+    api_key="none",
+)
+hello = {{"role": "user", "content": "Hello!"}}
 answer = client.chat.completions.create(
-    model="auto",
-    messages=[{{"role": "user", "content": "Hello!"}}],
+    model="auto", messages=[hello]
 )
 print(answer.choices[0].message.content)
 """,
     "LangChain": """\
 from langchain_openai import ChatOpenAI
 
-model = ChatOpenAI(base_url="{openai}", api_key="none", model="auto")
+model = ChatOpenAI(
+    base_url="{openai}",
+    api_key="none",
+    model="auto",
+)
 print(model.invoke("Hello!").content)
 """,
     "curl": """\

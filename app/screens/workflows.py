@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from engine.workflows.model import Workflow
 
 _GUARD = "the guard says no"
-_TOKEN_COLUMNS = (Column("state", "state"), Column("id", "token", 10))
+_TOKEN_COLUMNS = (Column("state", "state"), Column("id", "token", 7))
 
 
 class WorkflowsScreen(Place):
@@ -45,14 +45,13 @@ class WorkflowsScreen(Place):
         with Horizontal(id="workflows-body"):
             with Vertical(id="lists"):
                 yield OptionList(id="workflows-list")
-                yield VirtualTable(
-                    _TOKEN_COLUMNS, self._load_tokens, sort="id", empty="No tokens yet: n starts one.", id="tokens"
-                )
+                yield VirtualTable(_TOKEN_COLUMNS, self._load_tokens, sort="id", empty="No tokens yet.", id="tokens")
             with Vertical(id="net"):
                 yield Static(id="net-title")
                 yield NetPicture(empty="Choose a workflow.", id="picture")
             with VerticalScroll(id="token-pane"):
                 yield Static(id="token")
+                yield Static(id="history")
 
     def on_mount(self) -> None:
         super().on_mount()
@@ -119,7 +118,9 @@ class WorkflowsScreen(Place):
         if self._workflow:
             counts = await self.engine.workflows.counts(self._workflow.id)
             total = sum(counts.values())
-            self.query_one("#tokens").border_subtitle = f"{total} in {len(counts)} states" if total else ""
+            self.query_one("#tokens").border_subtitle = (
+                " · ".join(f"{state} {tokens}" for state, tokens in list(counts.items())[:3]) if total else ""
+            )
 
     # -- tokens -------------------------------------------------------------------------------------------------------
 
@@ -169,11 +170,13 @@ class WorkflowsScreen(Place):
         self.query_one(NetPicture).show(self._workflow.net, Scene(marking, enabled))
 
     def _show_token(self, history: "Sequence[Event]" = ()) -> None:
-        pane = self.query_one("#token", Static)
+        pane, past = self.query_one("#token", Static), self.query_one("#history", Static)
         if self._token is None or self._workflow is None:
             pane.update(Content.from_markup("[dim]No token is chosen.\n[b]n[/b] starts one.[/dim]"))
+            past.update("")
             return
-        pane.update(described_token(self._token, self._workflow, self._available, history))
+        pane.update(described_token(self._token, self._workflow, self._available))
+        past.update(described_history(history, self._workflow))
 
     # -- actions ------------------------------------------------------------------------------------------------------
 
@@ -266,7 +269,7 @@ def _workflow_line(workflow: "Workflow") -> Content:
 
 
 def _token_row(token: "Token", workflow: "Workflow") -> Row:
-    return Row(token.id, (in_words(token.marking, workflow.net.place_ids), "…" + token.id[-8:]))
+    return Row(token.id, (in_words(token.marking, workflow.net.place_ids), "…" + token.id[-6:]))
 
 
 def _title(workflow: "Workflow", analysis: "Analysis | None") -> Content:
@@ -292,38 +295,35 @@ def _choice(one: "Availability") -> Choice:
     return Choice(one.transition.id, name, about, off=not one.enabled and not only_guard)
 
 
-def described_token(
-    token: "Token", workflow: "Workflow", available: "Sequence[Availability]", history: "Sequence[Event]"
-) -> Content:
-    """All there is to a token: where it is, what it carries, what it can do, what it did."""
+def described_token(token: "Token", workflow: "Workflow", available: "Sequence[Availability]") -> Content:
+    """Where a token is, what it carries, and what it can do."""
     places = workflow.net.place_ids
+    state, version = in_words(token.marking, places), str(token.version)
     lines = [
-        Content.from_markup(
-            "[b]$state[/b]  [dim]v$version[/dim]", state=in_words(token.marking, places), version=str(token.version)
-        ),
+        Content.from_markup("[b]$state[/b]  [dim]v$version[/dim]", state=state, version=version),
         Content.from_markup("[dim]$id[/dim]", id=token.id),
     ]
-    lines += [
-        Content.from_markup("[dim]$key[/dim] $value", key=key, value=_brief(value)) for key, value in token.data.items()
-    ]
+    for key, value in token.data.items():
+        lines.append(Content.from_markup("[dim]$key[/dim] $value", key=key, value=_brief(value)))
     lines.append(Content.from_markup("\n[dim]─ can fire ─[/dim]"))
     for one in available:
         sign = "[$text-success]✓[/]" if one.enabled else "[dim]✗[/dim]"
         lines.append(Content.from_markup(f"{sign} $name", name=one.transition.label or one.transition.id))
         if one.blockers and any(blocker.startswith(_GUARD) for blocker in one.blockers):
             lines.append(Content.from_markup("[dim]  $why[/dim]", why="; ".join(one.blockers)))
-    lines.append(Content.from_markup("\n[dim]─ history ─[/dim]"))
-    for event in reversed(history[-200:]):
-        lines.append(_event_line(event, places))
+    return Content("\n").join(lines)
+
+
+def described_history(history: "Sequence[Event]", workflow: "Workflow") -> Content:
+    """What a token did, the newest first."""
+    lines = [Content.from_markup("[dim]─ history ─[/dim]")]
+    lines += [_event_line(event, workflow.net.place_ids) for event in reversed(history[-200:])]
     return Content("\n").join(lines)
 
 
 def _event_line(event: "Event", places: Sequence[str]) -> Content:
-    what = (
-        f"{event.transition} → {in_words(event.after, places)}"
-        if event.transition
-        else f"created in {in_words(event.after, places)}"
-    )
+    state = in_words(event.after, places)
+    what = f"{event.transition} → {state}" if event.transition else f"created in {state}"
     at = event.at.astimezone().strftime("%H:%M:%S")
     return Content.from_markup(
         "$sequence $what [dim]$at $actor[/dim]", sequence=str(event.sequence), what=what, at=at, actor=event.actor

@@ -9,7 +9,7 @@ from textual.content import Content
 from textual.reactive import reactive
 from textual.widget import Widget
 
-from app.actions import EVERYWHERE, Action, actions_of, shown_key
+from app.actions import EVERYWHERE, Action, actions_of, shown_key, types
 
 PLACES = (
     ("chat", "Chat"),
@@ -97,7 +97,7 @@ class BottomBar(Widget):
     def _key(self, action: Action) -> str:
         """The first key of an action that works now: letters do not while something is typed."""
         for key in action.keys.split(",") if action.keys else ():
-            if not self.composing or (key.startswith(("ctrl+", "f")) and len(key) > 1) or key == "escape":
+            if not self.composing or not types(key):
                 return shown_key(key)
         return ""
 
