@@ -85,7 +85,7 @@ class Bridge:
     """`open_engine` gives the engine to use; it is called on a thread, since its imports take long.
 
     `engine` is None until it is open. Whoever stands in `watchers` gets EngineReady, EngineFailed, ServerChanged and
-    Happened; who comes later finds what was said in `engine`, `failure` and `server`.
+    Happened (at most every `every_s` seconds); who comes later finds what was said in `engine`, `failure` and `server`.
     """
 
     open_engine: Callable[[], "AbstractAsyncContextManager[Engine]"]
@@ -93,6 +93,7 @@ class Bridge:
     engine: "Engine | None" = None
     server: ServerState = ServerState()
     failure: CircuitBreakerError | None = None
+    every_s: float = EVERY_S
     watchers: list[MessagePump] = field(default_factory=list)
     _wishes: "asyncio.Queue[Ports | None]" = field(default_factory=asyncio.Queue)
     _task: "asyncio.Task[None] | None" = None
@@ -137,7 +138,7 @@ class Bridge:
             waiting = aiter(events)
             while True:
                 batch: list[object] = [await anext(waiting)]
-                await asyncio.sleep(EVERY_S)
+                await asyncio.sleep(self.every_s)
                 batch += events.take()
                 self._tell(partial(Happened, batch))
 

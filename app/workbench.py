@@ -10,6 +10,7 @@ import signal
 from collections.abc import Awaitable, Callable, Iterable
 from functools import partial
 from importlib import import_module
+from pathlib import Path
 from typing import Any, ClassVar
 
 from textual.app import App, SystemCommand
@@ -36,14 +37,14 @@ _SCREENS = {
 
 class Workbench(App[None]):
     TITLE = "Circuit Breaker"
-    CSS_PATH = "workbench.tcss"
+    CSS_PATH = Path(__file__).with_name("workbench.tcss")
     BINDINGS: ClassVar[list[BindingType]] = bindings_of(EVERYWHERE)
     DEFAULT_MODE = "chat"
     COMMAND_PALETTE_BINDING = "f13"  # ours is in the registry
 
     def __init__(self, bridge: Bridge, *, theme: str = "circuit-dark", plain: bool = False) -> None:
         super().__init__()
-        self._bridge = bridge
+        self.bridge = bridge
         self._places: dict[str, Place] = {}
         for place in _SCREENS:
             self.add_mode(place, partial(self._made, place))
@@ -62,14 +63,14 @@ class Workbench(App[None]):
                 loop.add_signal_handler(number, self.exit)
             except (NotImplementedError, RuntimeError, ValueError):  # not the main thread: under test
                 break
-        self.call_after_refresh(self._bridge.start)
+        self.call_after_refresh(self.bridge.start)
 
     # -- places -------------------------------------------------------------------------------------------------------
 
     def _made(self, place: str) -> Place:
         """A screen; it is made when it is first gone to."""
         module, screen = _SCREENS[place]
-        self._places[place] = getattr(import_module(module), screen)(self._bridge)
+        self._places[place] = getattr(import_module(module), screen)(self.bridge)
         return self._places[place]
 
     async def _go(self, place: str) -> None:

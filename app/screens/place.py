@@ -4,11 +4,12 @@ from collections.abc import Callable, Coroutine, Iterable
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, ParamSpec
 
+from textual import events
 from textual.app import ComposeResult
 from textual.css.query import NoMatches
 from textual.screen import Screen
 from textual.widget import Widget
-from textual.widgets import Input, TextArea
+from textual.widgets import Input, Static, TextArea
 from textual.worker import Worker
 
 from app.bridge import Bridge, EngineFailed, EngineReady, Happened, ServerChanged, described, is_one_of
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 
 P = ParamSpec("P")
+LEAST_WIDTH, LEAST_HEIGHT = 60, 20
 
 
 class Place(Screen[None]):
@@ -41,6 +43,7 @@ class Place(Screen[None]):
         yield from self.body()
         yield Fault()
         yield BottomBar(self.place)
+        yield Static(id="too-small")
 
     def body(self) -> Iterable[Widget]:
         raise NotImplementedError
@@ -54,6 +57,16 @@ class Place(Screen[None]):
     @property
     def is_open(self) -> bool:
         return self._bridge.engine is not None
+
+    def on_resize(self, event: events.Resize) -> None:
+        width, height = event.size
+        small = width < LEAST_WIDTH or height < LEAST_HEIGHT
+        self.set_class(small, "-too-small")
+        if small:
+            sentence = (
+                f"Circuit Breaker needs {LEAST_WIDTH} columns and {LEAST_HEIGHT} rows. Here are {width} and {height}."
+            )
+            self.query_one("#too-small", Static).update(sentence)
 
     # -- what happens -------------------------------------------------------------------------------------------------
 

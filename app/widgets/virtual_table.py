@@ -7,6 +7,7 @@ answer of the store replaces them.
 """
 
 from collections.abc import Awaitable, Callable, Hashable, Iterable, Sequence
+from functools import partial
 from typing import ClassVar, NamedTuple
 
 from rich.cells import cell_len, set_cell_size
@@ -331,7 +332,8 @@ class VirtualTable(ScrollView, can_focus=True):
     def _ask(self, asked: Asked) -> None:
         """Load a page. A newer question makes an older answer worthless."""
         self._asked = asked
-        self.run_worker(self._load(asked), exclusive=True, group="load")
+        load = partial(self._load, asked)  # not a coroutine yet: one that is given up would complain
+        self.run_worker(load, exclusive=True, group="load")  # type: ignore[arg-type]
 
     async def _load(self, asked: Asked) -> None:
         page = await self._loader(asked.query)
