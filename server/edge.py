@@ -1,15 +1,10 @@
-"""The edge: what every request passes before a handler sees it, and every answer on its way out.
+"""The edge: what every request passes before a handler sees it, and every answer on its way out."""
 
-A page in the user's browser must not drive this server: the Host header must name this machine (against DNS rebinding),
-and an Origin, where there is one, must be this machine's or one that was allowed.
-"""
-
+import json
 import logging
 from collections.abc import Collection
 from dataclasses import dataclass
-from ipaddress import ip_address
 from typing import Any
-from urllib.parse import urlsplit
 
 import orjson
 from sanic import HTTPResponse, Request, Sanic
@@ -17,12 +12,15 @@ from sanic.exceptions import SanicException
 from sanic.response import BaseHTTPResponse
 
 from engine.kernel.bus import Bus
-from engine.kernel.errors import CircuitBreakerError, Forbidden, InvalidInput, NotFound, TooLarge
+from engine.kernel.errors import CircuitBreakerError, Forbidden, InvalidInput, NotFound, TooLarge, shown
+from engine.kernel.logs import request_id
 from engine.kernel.world import World
-from server.errors import bug, openai_body, plain_body, retry_after, status_of
+from server.errors import bug, openai_body, openai_status, plain_body, retry_after, status_of
+from server.hosts import may, names_this_machine
+from server.protocol import Limits
 
-MOST_BODY_BYTES = 20_000_000
 log = logging.getLogger("server")
+_LOOKED_THROUGH_BYTES = 1_000_000
 
 _ALLOWED_HEADERS = ", ".join(
     [
@@ -65,6 +63,7 @@ class Edge:
 
     world: World
     bus: Bus
+    limits: Limits = Limits()
     origins: Collection[str] = ()
 
     def guard(self, app: Sanic[Any, Any]) -> None:
@@ -72,38 +71,50 @@ class Edge:
         app.register_middleware(self._leave, "response")
         app.error_handler.add(Exception, self._fail)
 
-    async def _enter(self, request: Request) -> HTTPResponse | None:
-        request.ctx.id = self.world.new_id()
-        request.ctx.started = self.world.monotonic()
-        if not is_this_machine(_host(request.headers.get("host", ""))):
+    def admit(self, request: Request) -> None:
+        """Raises Forbidden for a request that a foreign page may have caused; see `server.hosts`. Called as soon as
+        the head is there.
+
+        A page's plain GET (an image, a script) carries no Origin; browsers mark it in Sec-Fetch-Site. Links may be
+        followed: a page learns nothing from that.
+        """
+        if not names_this_machine(request.headers.get("host", "")):
             raise Forbidden(
                 "The Host header does not name this machine.",
                 why="A web page may be trying to reach it under another name.",
                 fix="Use http://127.0.0.1 or http://localhost.",
             )
         origin = request.headers.get("origin")
-        if origin and not self._may(origin):
+        foreign = request.headers.get("sec-fetch-site") == "cross-site"
+        if not may(origin, self.origins) if origin else foreign and request.headers.get("sec-fetch-mode") != "navigate":
+            shown = origin[:200] if origin else "another site"
             raise Forbidden(
-                f"Pages of {origin[:200]} may not use this server.",
+                f"Pages of {shown} may not use this server.",
                 fix="Serve the page from this machine.",
-                details={"origin": origin[:200]},
+                details={"origin": shown},
             )
-        if request.method == "OPTIONS":
+        request.ctx.admitted = True
+
+    async def _enter(self, request: Request) -> HTTPResponse | None:
+        self._begin(request)
+        if request.method == "OPTIONS" and hasattr(request.ctx, "admitted"):
             return HTTPResponse(status=204)
         return None
 
-    def _may(self, origin: str) -> bool:
-        parts = urlsplit(origin)
-        return origin in self.origins or (parts.scheme in ("http", "https") and is_this_machine(parts.hostname or ""))
+    def _begin(self, request: Request) -> None:
+        if not hasattr(request.ctx, "id"):
+            request.ctx.id, request.ctx.started = self.world.new_id(), self.world.monotonic()
+            request_id.set(request.ctx.id)
 
     async def _leave(self, request: Request, response: BaseHTTPResponse) -> None:
         response.headers["x-request-id"] = request.ctx.id
         response.headers["x-content-type-options"] = "nosniff"
         if origin := request.headers.get("origin"):
-            if self._may(origin):
+            response.headers["vary"] = "origin"
+            if may(origin, self.origins):
                 response.headers["access-control-allow-origin"] = origin
-                response.headers["vary"] = "origin"
-            if request.method == "OPTIONS":
+                response.headers["access-control-expose-headers"] = "*"
+            if may(origin, self.origins) and request.method == "OPTIONS":
                 response.headers["access-control-allow-methods"] = "GET, POST, DELETE, OPTIONS"
                 response.headers["access-control-allow-headers"] = _ALLOWED_HEADERS
                 response.headers["access-control-max-age"] = "600"
@@ -112,60 +123,54 @@ class Edge:
         served = RequestServed(request.ctx.id, client, request.method, request.path, response.status, taken)
         self.bus.publish([served])
         facts = {"method": request.method, "path": request.path, "status": response.status, "ms": round(taken * 1e3, 1)}
-        log.info("request", extra={"facts": {"request": request.ctx.id, **facts}})
+        log.info("request", extra={"facts": facts})
 
     async def _fail(self, request: Request, error: Exception) -> HTTPResponse:
-        if not hasattr(request.ctx, "id"):
-            request.ctx.id, request.ctx.started = self.world.new_id(), self.world.monotonic()
-        known = _known(error, request)
-        if known is None:
-            log.error("a bug", exc_info=error, extra={"facts": {"request": request.ctx.id}})
-            known = bug(request.ctx.id)
-        shape = openai_body if request.path.startswith("/v1/") else plain_body
-        status = error.status_code if isinstance(error, SanicException) else status_of(known)
-        return json_response({"error": shape(known)}, status=status, headers=retry_after(known))
+        self._begin(request)
+        known = self._known(error, request)
+        on_openai = request.path == "/v1" or request.path.startswith("/v1/")
+        status = openai_status(known) if on_openai else status_of(known)
+        headers = retry_after(known)
+        if isinstance(error, SanicException):
+            status, headers = error.status_code, headers | error.headers
+        shape = openai_body if on_openai else plain_body
+        return json_response({"error": shape(known)}, status=status, headers=headers)
 
-
-def _known(error: Exception, request: Request) -> CircuitBreakerError | None:
-    """The error in our words; None for a bug."""
-    if isinstance(error, CircuitBreakerError):
-        return error
-    if not isinstance(error, SanicException):
-        return None
-    what = f"{request.method} {request.path[:200]}"
-    match error.status_code:
-        case 404:
-            return NotFound(f"{what}: there is nothing here.", fix="See /v1/models and /graphql.")
-        case 405:
-            return InvalidInput(f"{what}: not with this method.")
-        case 413:
-            limit = f"At most {MOST_BODY_BYTES:,} bytes are taken."
-            return TooLarge("The request is too large.", why=limit, details={"limit": MOST_BODY_BYTES})
-        case status if 400 <= status < 500:
-            return InvalidInput(f"{what}: {error}")
-        case _:
-            return None
-
-
-def is_this_machine(host: str) -> bool:
-    """Whether a host name or address means the loopback of this machine."""
-    if host.casefold() == "localhost" or host.casefold().endswith(".localhost"):
-        return True
-    try:
-        return ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return False
-
-
-def _host(header: str) -> str:
-    """The host of a Host header, without its port."""
-    return urlsplit(f"//{header}").hostname or "" if header.isascii() and header.isprintable() else ""
+    def _known(self, error: Exception, request: Request) -> CircuitBreakerError:
+        """The error in our words; of a bug, only where to look."""
+        if isinstance(error, CircuitBreakerError):
+            return error
+        what = f"{request.method} {request.path[:200]}"
+        match error.status_code if isinstance(error, SanicException) else 500:
+            case 404:
+                return NotFound(f"{what}: there is nothing here.", fix="See /v1/models and /graphql.")
+            case 405:
+                return InvalidInput(f"{what}: not with this method.")
+            case 413:
+                limit = f"At most {self.limits.body_bytes:,} bytes are taken."
+                return TooLarge("The request is too large.", why=limit, details={"limit": self.limits.body_bytes})
+            case status if 400 <= status < 500:
+                return InvalidInput(f"The request is not right: {str(error)[:300]}")
+            case _:
+                log.error("a bug", exc_info=error)
+                return bug(request.ctx.id)
 
 
 def json_body(request: Request) -> dict[str, Any]:
-    """The request's JSON object, whatever its content type says. Raises InvalidInput with line and column."""
+    """The request's JSON object, whatever its content type says. Raises InvalidInput."""
+    body = parse_json(request.body)
+    if not isinstance(body, dict):
+        raise InvalidInput("The request is not a JSON object.", fix='Send {"...": ...}.')
+    return body
+
+
+def parse_json(data: bytes | str) -> Any:
+    """`data` as JSON. Raises InvalidInput with line and column, or naming the key that comes twice: which of its values
+    was meant cannot be known. (Not looked for in megabytes.)"""
     try:
-        body = orjson.loads(request.body)
+        parsed = orjson.loads(data)
+        if len(data) <= _LOOKED_THROUGH_BYTES:
+            json.loads(data, object_pairs_hook=_without_repetition)
     except orjson.JSONDecodeError as error:
         raise InvalidInput(
             "The request is not valid JSON.",
@@ -173,9 +178,16 @@ def json_body(request: Request) -> dict[str, Any]:
             fix="Correct it and send it again.",
             details={"line": error.lineno, "column": error.colno},
         ) from None
-    if not isinstance(body, dict):
-        raise InvalidInput("The request is not a JSON object.", fix='Send {"...": ...}.')
-    return body
+    except RecursionError:
+        raise InvalidInput("The request is nested too deep.", fix="Send it flatter.") from None
+    return parsed
+
+
+def _without_repetition(pairs: list[tuple[str, Any]]) -> None:
+    keys = [key for key, _ in pairs]
+    if len(set(keys)) < len(keys):
+        twice = next(key for key in keys if keys.count(key) > 1)
+        raise InvalidInput(f"The key {shown(twice)} comes twice.", fix="Leave one out.", details={"path": twice})
 
 
 def json_response(body: Any, *, status: int = 200, headers: dict[str, str] | None = None) -> HTTPResponse:

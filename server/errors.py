@@ -36,18 +36,32 @@ def status_of(error: CircuitBreakerError) -> int:
     return next(STATUS[kind] for kind in type(error).__mro__ if kind in STATUS)
 
 
+def openai_status(error: CircuitBreakerError) -> int:
+    """The same for OpenAI's clients, which decide by it whether to try again: what a provider refused keeps the status
+    that it was refused with."""
+    upstream = error.details.get("upstream_status")
+    return upstream if isinstance(upstream, int) and 400 <= upstream < 500 else status_of(error)
+
+
+_TYPES: Mapping[int, str] = {
+    401: "authentication_error",
+    403: "permission_error",
+    429: "rate_limit_error",
+}
+_CODES: Mapping[type[Exception], str] = {e.ContextTooLong: "context_length_exceeded"}
+
+
 def openai_body(error: CircuitBreakerError) -> dict[str, Any]:
     """The error in OpenAI's shape (platform.openai.com, API errors, 2026-08); `code` is our own, but for those that
     clients look at."""
-    kinds = {400: "invalid_request_error", 401: "authentication_error", 404: "invalid_request_error", 429: "rate_limit"}
-    codes: Mapping[type[Exception], str] = {e.ContextTooLong: "context_length_exceeded"}
-    code = codes.get(type(error), error.code)
+    status = openai_status(error)
+    code = _CODES.get(type(error), error.code)
     if isinstance(error, e.NotFound) and error.details.get("kind") == "model":
         code = "model_not_found"
     body: dict[str, Any] = {
         "message": str(error),
-        "type": kinds.get(status_of(error), "api_error"),
-        "param": error.details.get("path"),
+        "type": _TYPES.get(status, "invalid_request_error" if status < 500 else "api_error"),
+        "param": "model" if code == "model_not_found" else error.details.get("path"),
         "code": code,
     }
     return body | ({"details": error.details} if error.details else {})

@@ -1,6 +1,7 @@
 """Who listens on a port of this machine, as far as the system tells (Linux: /proc; elsewhere nobody is named)."""
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
 _LISTEN = "0A"
@@ -11,15 +12,19 @@ def holder_of_port(port: int) -> str:
     sockets = {inode for table in ("tcp", "tcp6") for inode in _listening(Path("/proc/net") / table, port)}
     if not sockets:
         return ""
-    for folder in Path("/proc").glob("[0-9]*/fd"):
-        try:
-            links = {os.readlink(one) for one in folder.iterdir()}
-        except OSError:
-            continue  # another user's, or gone meanwhile
-        if any(f"socket:[{inode}]" in links for inode in sockets):
-            name = (folder.parent / "comm").read_text(errors="replace").strip()
-            return f"{name} (process {folder.parent.name})"
+    wanted = {f"socket:[{inode}]" for inode in sockets}
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):  # another user's, or gone meanwhile
+            if any(_target(one) in wanted for one in (process / "fd").iterdir()):
+                return f"{(process / 'comm').read_text(errors='replace').strip()} (process {process.name})"
     return ""
+
+
+def _target(link: Path) -> str:
+    try:
+        return os.readlink(link)
+    except OSError:
+        return ""  # closed meanwhile
 
 
 def _listening(table: Path, port: int) -> list[str]:

@@ -8,12 +8,11 @@ differs is the page at `/`.
 """
 
 import asyncio
-import gzip
 import importlib
 import logging
 import socket
-from collections.abc import AsyncIterator, Callable, Collection
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any
@@ -21,21 +20,16 @@ from typing import Any
 from sanic import Config, HTTPResponse, Request, Sanic
 
 from engine.engine import Engine
-from engine.kernel import assets
-from engine.kernel.errors import InvalidConfig, NotFound, PortTaken
+from engine.kernel.errors import InvalidConfig, PortTaken
 from engine.kernel.settings import Port
-from server.edge import MOST_BODY_BYTES, Edge, is_this_machine, json_response
+from server.edge import Edge
 from server.holders import holder_of_port
+from server.hosts import is_this_machine
 from server.openai.routes import OpenAIRoutes
+from server.pages import Pages
+from server.protocol import Limits, Protocol
 
-GRACE_S = 2.0
-_FILES = {
-    "graphiql.min.js": "text/javascript",
-    "graphiql.min.css": "text/css",
-    "react.production.min.js": "text/javascript",
-    "react-dom.production.min.js": "text/javascript",
-    "graphql-ws.min.js": "text/javascript",
-}
+CLEAN_UP_S = 1.0  # for handlers whose connection was cut: they close upstreams and write records
 log = logging.getLogger("server")
 App = Sanic[Config, SimpleNamespace]
 
@@ -61,6 +55,7 @@ async def serve(
     graphql_port: Port = 4000,
     playground: bool = True,
     cors: Collection[str] = (),
+    limits: Limits = Limits(),  # noqa: B008  frozen
 ) -> AsyncIterator[Serving]:
     """Serve `engine` until the block is left. `cors` are origins allowed besides this machine's.
 
@@ -74,18 +69,18 @@ async def serve(
             details={"path": "server.host"},
         )
     sockets: list[socket.socket] = []
-    try:
-        sockets.extend(bind(host, port) for port in (openai_port, graphql_port) if port is not None)
+    servers: list[Any] = []
+    async with AsyncExitStack() as undo:
+        for port in (openai_port, graphql_port):
+            if port is not None:
+                sockets.append(bind(host, port))
+                undo.callback(sockets[-1].close)
         ports = iter([one.getsockname()[1] for one in sockets])
         openai = None if openai_port is None else next(ports)
         graphql = None if graphql_port is None else next(ports)
-        app = _app(engine, graphql, playground, cors)
-        servers = [await _listen(app, one) for one in sockets]
-    except BaseException:
-        for one in sockets:
-            one.close()
-        raise
-    try:
+        app = _app(engine, graphql, playground, cors, limits)
+        undo.push_async_callback(_stop, app, servers)
+        servers.extend([await _listen(app, one) for one in sockets])
         if servers:
             await servers[0].startup()
             await servers[0].before_start()
@@ -99,8 +94,6 @@ async def serve(
         )
         log.info("serving", extra={"facts": serving.addresses()})
         yield serving
-    finally:
-        await _stop(app, servers)
 
 
 def bind(host: str, port: int) -> socket.socket:
@@ -124,24 +117,24 @@ def bind(host: str, port: int) -> socket.socket:
     return found
 
 
-def _app(engine: Engine, graphql_port: int | None, playground: bool, cors: Collection[str]) -> App:
+def _app(engine: Engine, graphql_port: int | None, playground: bool, cors: Collection[str], limits: Limits) -> App:
     name = "circuit-breaker"
+    logging.getLogger("sanic.root").setLevel(logging.ERROR)  # it would recommend its debug mode at every start
     Sanic._app_registry.pop(name, None)  # another one may have been served in this process before
-    app: App = Sanic(name, configure_logging=False)
+    app: App = Sanic(name, env_prefix="", configure_logging=False)
     app.config.update(
         # Sanic would rewrite its protocol classes once per process, and fail for the second app
-        {"TOUCHUP": False, "MOTD": False, "ACCESS_LOG": False, "GRACEFUL_SHUTDOWN_TIMEOUT": GRACE_S}
-        | {"REQUEST_MAX_SIZE": MOST_BODY_BYTES, "RESPONSE_TIMEOUT": 3600, "KEEP_ALIVE_TIMEOUT": 75}
+        {"TOUCHUP": False, "MOTD": False, "ACCESS_LOG": False, "GRACEFUL_SHUTDOWN_TIMEOUT": limits.grace_s}
+        | {"REQUEST_MAX_SIZE": limits.body_bytes, "RESPONSE_TIMEOUT": 3600, "KEEP_ALIVE_TIMEOUT": 75}
     )
-    Edge(engine.world, engine.bus, cors).guard(app)
-    app.blueprint(OpenAIRoutes(engine).blueprint())
-    pages = _Pages(engine, graphql_port, playground)
-    app.add_route(pages.root, "/", methods=["GET"])
-    app.add_route(pages.health, "/health", methods=["GET"])
-    app.add_route(pages.file, "/assets/<name:str>", methods=["GET"])
-    app.enable_websocket()
+    app.ctx.limits, app.ctx.edge = limits, Edge(engine.world, engine.bus, limits, cors)
+    app.ctx.edge.guard(app)
+    app.blueprint(OpenAIRoutes(engine, limits).blueprint())
+    pages = Pages(engine, graphql_port, playground)
+    app.add_route(pages.root, "/", methods=["GET", "HEAD"])
+    app.add_route(pages.health, "/health", methods=["GET", "HEAD"])
+    app.add_route(pages.file, "/assets/<name:str>", methods=["GET", "HEAD"])
     app.add_route(_GraphQL(engine, playground), "/graphql", name="graphql", methods=["GET", "POST"])
-    app.add_route(_nothing, "/<path:path>", name="options", methods=["OPTIONS"])  # the edge has answered
     return app
 
 
@@ -165,60 +158,30 @@ class _GraphQL:
         return answer
 
 
-@dataclass(frozen=True, slots=True)
-class _Pages:
-    engine: Engine
-    graphql_port: int | None
-    playground: bool
-
-    async def root(self, request: Request) -> HTTPResponse:
-        if request.server_port == self.graphql_port and self.playground:
-            page = (assets.folder() / "graphiql" / "index.html").read_bytes()
-            return HTTPResponse(page, content_type="text/html; charset=utf-8")
-        about = {"name": "Circuit Breaker", "openai": "/v1", "models": "/v1/models", "graphql": "/graphql"}
-        return json_response(about)
-
-    async def health(self, request: Request) -> HTTPResponse:
-        providers = self.engine.llm.catalog.providers.values()
-        up = [status.id for status in providers if status.state == "up"]
-        return json_response({"status": "ok", "service": "circuit-breaker", "providers": up})
-
-    async def file(self, request: Request, name: str) -> HTTPResponse:
-        if name not in _FILES:
-            raise NotFound.named("file", name, _FILES)
-        packed = (assets.folder() / "graphiql" / f"{name}.gz").read_bytes()
-        headers = {"cache-control": "max-age=86400"}
-        if "gzip" in request.headers.get("accept-encoding", ""):
-            return HTTPResponse(packed, 200, headers | {"content-encoding": "gzip"}, _FILES[name])
-        return HTTPResponse(gzip.decompress(packed), 200, headers, _FILES[name])
-
-
-async def _nothing(request: Request, path: str) -> HTTPResponse:
-    return HTTPResponse(status=204)
-
-
 async def _listen(app: App, one: socket.socket) -> Any:
     return await app.create_server(
-        sock=one, return_asyncio_server=True, asyncio_server_kwargs={"start_serving": False}, access_log=False
+        sock=one,
+        protocol=Protocol,
+        return_asyncio_server=True,
+        asyncio_server_kwargs={"start_serving": False},
+        access_log=False,
     )
 
 
-async def _stop(app: App, servers: list[Any]) -> None:
-    """Take no more connections, let those at work finish within the grace, cut the rest."""
-    loop = asyncio.get_running_loop()
-    for server in servers:
-        server.close()
-    deadline = loop.time() + GRACE_S
-    for server in servers:
-        connections = server.connections
-        for connection in list(connections):
-            connection.close_if_idle()
-        while connections and loop.time() < deadline:  # noqa: ASYNC110  Sanic tells nobody of a connection that ends
-            await asyncio.sleep(0.01)
-        for connection in list(connections):
-            connection.abort()
+async def _stop(app: App, servers: Sequence[Any]) -> None:
+    """Take no more connections, let those at work finish within the grace, cut the rest and let it clean up."""
+    closed = [server.close() for server in servers]
+    connections: list[Protocol] = [connection for server in servers for connection in server.connections]
+    working = {task for connection in connections if (task := connection.finish())}
+    if working:
+        _, working = await asyncio.wait(working, timeout=app.ctx.limits.grace_s)
+    for connection in connections:
+        connection.abort()  # type: ignore[no-untyped-call]
+    if working:
+        await asyncio.wait(working, timeout=CLEAN_UP_S)
+    if closed:
+        await asyncio.wait(closed, timeout=CLEAN_UP_S)
     app.shutdown_tasks(1)
-    with suppress(Exception):  # whatever a listener does, the rest must be taken down
-        for server in servers[:1]:
-            await server.before_stop()
-            await server.after_stop()
+    if servers and app.state.is_started:
+        await servers[0].before_stop()
+        await servers[0].after_stop()

@@ -1,41 +1,39 @@
 """Errors in GraphQL: the words are the error's own, `extensions` has its code and details."""
 
 import logging
-from collections.abc import Iterator
+from typing import Any
 
-from graphql import GraphQLError
-from strawberry.extensions import SchemaExtension
+from graphql import GraphQLError, GraphQLSyntaxError
 
 from engine.kernel.errors import CircuitBreakerError
+from engine.kernel.world import World
 from server.errors import bug, plain_body
 
 log = logging.getLogger("server.graphql")
+_TOO_LARGE = "Parsing aborted"  # how graphql-core ends what it says of a document over one of its limits
 
 
-def graphql_error(error: CircuitBreakerError) -> GraphQLError:
-    return GraphQLError(str(error), original_error=error, extensions=_extensions(error))
+def translate(error: GraphQLError, world: World) -> None:
+    """Give an error its code, and hide what a bug would say."""
+    original = error.original_error
+    if original is None or isinstance(original, GraphQLError):
+        if isinstance(error, GraphQLSyntaxError) and _TOO_LARGE in error.message:
+            error.message += " Send large values as variables, or several requests."
+            error.extensions = {"code": "too_large"}
+        error.extensions = {"code": "invalid_input", **(error.extensions or {})}
+        return
+    if not isinstance(original, CircuitBreakerError):
+        id = world.new_id()
+        log.error("a bug", exc_info=original, extra={"facts": {"bug": id}})
+        original = bug(id)
+    error.message = str(original)
+    error.extensions = _extensions(original)
 
 
-class Translated(SchemaExtension):
-    """Gives every error of a resolver its code, and hides what a bug would say."""
-
-    def on_operation(self) -> Iterator[None]:
-        yield
-        result = self.execution_context.result
-        for error in getattr(result, "errors", None) or ():
-            original = error.original_error
-            if original is None or isinstance(original, GraphQLError):
-                error.extensions = {"code": "invalid_input", **(error.extensions or {})}
-                continue
-            if not isinstance(original, CircuitBreakerError):
-                id = self.execution_context.context.engine.world.new_id()
-                log.error("a bug", exc_info=original, extra={"facts": {"request": id}})
-                original = bug(id)
-            error.message = str(original)
-            error.extensions = _extensions(original)
+def graphql_error(error: CircuitBreakerError) -> dict[str, Any]:
+    """An error of a request that did not come as far as the schema."""
+    return {"message": str(error), "extensions": _extensions(error)}
 
 
-def _extensions(error: CircuitBreakerError) -> dict[str, object]:
-    body = plain_body(error)
-    body.pop("message")
-    return body
+def _extensions(error: CircuitBreakerError) -> dict[str, Any]:
+    return {name: value for name, value in plain_body(error).items() if name != "message"}

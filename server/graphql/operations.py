@@ -2,18 +2,20 @@
 
 from collections.abc import AsyncGenerator
 from contextlib import suppress
+from typing import Annotated
 
 import strawberry
+from strawberry.types.arguments import StrawberryArgumentAnnotation
 
 from engine.kernel.bus import Missed
-from engine.kernel.errors import CircuitBreakerError, InvalidInput, NotFound
+from engine.kernel.errors import InvalidInput, NotFound
 from engine.llm.service import FIRST_ROUND_S
 from engine.nets.analysis.verdicts import MOST_STATES
 from engine.workflows.events import TokenChanged
 from engine.workflows.service import ANALYSIS_TIMEOUT_S, read_checked
 from server.graphql.agent_types import AgentType
 from server.graphql.context import Ask
-from server.graphql.errors import graphql_error
+from server.graphql.finishing import Finishing
 from server.graphql.inputs import AgentInput, CreateTokenInput, FireTransitionInput, WorkflowInput, source
 from server.graphql.machine_types import CheckType, KeyType, ModelType
 from server.graphql.workflow_types import AnalysisType, AvailableTransitionType, TokenType, WorkflowType
@@ -22,7 +24,18 @@ MOST_STATES_ASKED = 2_000_000
 MOST_TIMEOUT_MS = 60_000
 
 
-@strawberry.type
+def _about(description: str) -> StrawberryArgumentAnnotation:
+    return strawberry.argument(description=description)
+
+
+_WorkflowId = Annotated[str, _about("The id of a workflow.")]
+_TokenId = Annotated[str, _about("The id of a token.")]
+_AgentId = Annotated[str, _about("The id of an agent.")]
+_Provider = Annotated[str, _about("openai, anthropic, google, azure or custom.")]
+_Blocked = Annotated[bool, _about("Whether those that cannot fire now are wanted too.")]
+
+
+@strawberry.type(description="What can be asked.")
 class Query:
     @strawberry.field(description="Whether the server is well.")
     def health(self) -> str:
@@ -33,7 +46,7 @@ class Query:
         return [WorkflowType.of(workflow) for workflow in await info.context.engine.workflows.all()]
 
     @strawberry.field(description="One workflow; null when there is none of that id.")
-    async def workflow(self, info: Ask, id: str) -> WorkflowType | None:
+    async def workflow(self, info: Ask, id: _WorkflowId) -> WorkflowType | None:
         with suppress(NotFound):
             return WorkflowType.of(await info.context.engine.workflows.workflow(id))
         return None
@@ -42,24 +55,24 @@ class Query:
     async def tokens(
         self,
         info: Ask,
-        workflow_id: str | None = None,
-        state: str | None = None,
-        first: int = 50,
-        after: str | None = None,
+        workflow_id: Annotated[str | None, _about("Only those of this workflow.")] = None,
+        state: Annotated[str | None, _about("Only those in this state.")] = None,
+        first: Annotated[int, _about("How many: 1 to 1000.")] = 50,
+        after: Annotated[str | None, _about("The id of the last one of the page before.")] = None,
     ) -> list[TokenType]:
         workflows = info.context.engine.workflows
         found = await workflows.tokens(workflow=workflow_id, state=state, first=first, after=after)
         return [await TokenType.of(token, info) for token in found]
 
     @strawberry.field(description="One token; null when there is none of that id.")
-    async def token(self, info: Ask, id: str) -> TokenType | None:
+    async def token(self, info: Ask, id: _TokenId) -> TokenType | None:
         with suppress(NotFound):
             return await TokenType.of(await info.context.engine.workflows.token(id), info)
         return None
 
     @strawberry.field(description="What can fire now; with `includeBlocked` also the others, with what blocks them.")
     async def available_transitions(
-        self, info: Ask, token_id: str, include_blocked: bool = False
+        self, info: Ask, token_id: _TokenId, include_blocked: _Blocked = False
     ) -> list[AvailableTransitionType]:
         found = await info.context.engine.workflows.available(token_id)
         return [AvailableTransitionType.of(one) for one in found if one.enabled or include_blocked]
@@ -68,10 +81,10 @@ class Query:
     async def analyze_workflow(
         self,
         info: Ask,
-        input: WorkflowInput | None = None,
-        id: str | None = None,
-        max_states: int | None = None,
-        timeout_ms: int | None = None,
+        input: Annotated[WorkflowInput | None, _about("A workflow that is not stored.")] = None,
+        id: Annotated[str | None, _about("The id of a stored one.")] = None,
+        max_states: Annotated[int | None, _about("Markings to look at, at most.")] = None,
+        timeout_ms: Annotated[int | None, _about("Milliseconds to look for, at most; 60,000 are the most.")] = None,
     ) -> AnalysisType:
         workflows = info.context.engine.workflows
         most = min(max(1, max_states or MOST_STATES), MOST_STATES_ASKED)
@@ -91,7 +104,7 @@ class Query:
         return [AgentType.of(agent, agents) for agent in await agents.all()]
 
     @strawberry.field(description="One agent; null when there is none of that id.")
-    async def agent(self, info: Ask, id: str) -> AgentType | None:
+    async def agent(self, info: Ask, id: _AgentId) -> AgentType | None:
         with suppress(NotFound):
             return AgentType.of(await info.context.engine.agents.agent(id), info.context.engine.agents)
         return None
@@ -111,18 +124,23 @@ class Query:
         return [CheckType.of(check) for check in await info.context.engine.doctor.report()]
 
 
-@strawberry.type
+@strawberry.type(
+    description="What can be changed. An answer means that it is on disk; a client that leaves undoes nothing."
+)
 class Mutation:
     @strawberry.mutation(
         description="Store a workflow. The same content again gives the one that is there; other content under the "
-        "same name gives the next version."
+        "same name gives the next version.",
+        extensions=[Finishing()],
     )
-    async def create_workflow(self, info: Ask, input: WorkflowInput) -> WorkflowType:
+    async def create_workflow(
+        self, info: Ask, input: Annotated[WorkflowInput, _about("The workflow.")]
+    ) -> WorkflowType:
         workflows = info.context.engine.workflows
         return WorkflowType.of(await workflows.create(source(input), strict=bool(input.strict)))
 
-    @strawberry.mutation(description="Start a token in a workflow.")
-    async def create_token(self, info: Ask, input: CreateTokenInput) -> TokenType:
+    @strawberry.mutation(description="Start a token in a workflow.", extensions=[Finishing()])
+    async def create_token(self, info: Ask, input: Annotated[CreateTokenInput, _about("The token.")]) -> TokenType:
         token = await info.context.engine.workflows.create_token(
             input.workflow_id,
             caller=info.context.caller,
@@ -133,8 +151,12 @@ class Mutation:
         )
         return await TokenType.of(token, info)
 
-    @strawberry.mutation(description="Fire a transition on a token; answered when it is on disk.")
-    async def fire_transition(self, info: Ask, input: FireTransitionInput) -> TokenType:
+    @strawberry.mutation(
+        description="Fire a transition on a token; answered when it is on disk.", extensions=[Finishing()]
+    )
+    async def fire_transition(
+        self, info: Ask, input: Annotated[FireTransitionInput, _about("What to fire, on which token.")]
+    ) -> TokenType:
         token = await info.context.engine.workflows.fire(
             input.token_id,
             input.transition_id,
@@ -146,21 +168,29 @@ class Mutation:
         )
         return await TokenType.of(token, info)
 
-    @strawberry.mutation(description="Keep a provider's key in the keyring, or in memory for this run.")
-    async def set_key(self, info: Ask, provider: str, key: str) -> KeyType:
+    @strawberry.mutation(
+        description="Keep a provider's key in the keyring, or in memory for this run.", extensions=[Finishing()]
+    )
+    async def set_key(
+        self, info: Ask, provider: _Provider, key: Annotated[str, _about("The key; never given back.")]
+    ) -> KeyType:
         return KeyType.of(await info.context.engine.provider_keys.set(provider, key))
 
-    @strawberry.mutation(description="Forget a provider's key.")
-    async def delete_key(self, info: Ask, provider: str) -> bool:
+    @strawberry.mutation(description="Forget a provider's key.", extensions=[Finishing()])
+    async def delete_key(self, info: Ask, provider: _Provider) -> bool:
         await info.context.engine.provider_keys.delete(provider)
         return True
 
-    @strawberry.mutation(description="Ask a provider with the key it has; gives the names of its models.")
-    async def test_key(self, info: Ask, provider: str) -> list[str]:
+    @strawberry.mutation(
+        description="Ask a provider with the key it has; gives the names of its models.", extensions=[Finishing()]
+    )
+    async def test_key(self, info: Ask, provider: _Provider) -> list[str]:
         return [model.name for model in await info.context.engine.llm.test(provider)]
 
-    @strawberry.mutation(description="Define an agent. Its key, where it comes with one, goes to the keyring.")
-    async def create_agent(self, info: Ask, input: AgentInput) -> AgentType:
+    @strawberry.mutation(
+        description="Define an agent. Its key, where it comes with one, goes to the keyring.", extensions=[Finishing()]
+    )
+    async def create_agent(self, info: Ask, input: Annotated[AgentInput, _about("The agent.")]) -> AgentType:
         agents = info.context.engine.agents
         agent = await agents.create(
             name=input.name,
@@ -173,26 +203,26 @@ class Mutation:
         )
         return AgentType.of(agent, agents)
 
-    @strawberry.mutation(description="Forget an agent and its key.")
-    async def delete_agent(self, info: Ask, id: str) -> bool:
+    @strawberry.mutation(description="Forget an agent and its key.", extensions=[Finishing()])
+    async def delete_agent(self, info: Ask, id: _AgentId) -> bool:
         await info.context.engine.agents.delete(id)
         return True
 
 
-@strawberry.type
+@strawberry.type(description="What can be followed.")
 class Subscription:
     @strawberry.subscription(description="Tokens as they change: of one workflow, one token, or all.")
     async def token_updates(
-        self, info: Ask, token_id: str | None = None, workflow_id: str | None = None
+        self,
+        info: Ask,
+        token_id: Annotated[str | None, _about("Only this token.")] = None,
+        workflow_id: Annotated[str | None, _about("Only tokens of this workflow.")] = None,
     ) -> AsyncGenerator[TokenType, None]:
         engine = info.context.engine
-        try:
-            if token_id is not None:
-                await engine.workflows.token(token_id)
-            if workflow_id is not None:
-                await engine.workflows.workflow(workflow_id)
-        except CircuitBreakerError as error:
-            raise graphql_error(error) from None
+        if token_id is not None:
+            await engine.workflows.token(token_id)
+        if workflow_id is not None:
+            await engine.workflows.workflow(workflow_id)
         with engine.bus.subscribe(TokenChanged) as changes:
             async for change in changes:
                 if isinstance(change, Missed):

@@ -2,25 +2,21 @@
 
 from graphql import GraphQLError
 from strawberry import Schema
-from strawberry.extensions import MaxTokensLimiter
 from strawberry.types import ExecutionContext
 
 from server.graphql.cost import CostLimit
-from server.graphql.errors import Translated
+from server.graphql.errors import translate
 from server.graphql.operations import Mutation, Query, Subscription
 from server.graphql.spelling import EitherCase
 
 
-class Quiet(Schema):
-    """Does not log what a client did wrong; bugs are logged where they are translated."""
+class Translating(Schema):
+    """Gives every error its code; logs bugs, and not what a client did wrong."""
 
     def process_errors(self, errors: list[GraphQLError], execution_context: ExecutionContext | None = None) -> None:
-        return None
+        assert execution_context is not None
+        for error in errors:
+            translate(error, execution_context.context.engine.world)
 
 
-schema = Quiet(
-    Query,
-    Mutation,
-    Subscription,
-    extensions=[lambda: MaxTokensLimiter(max_token_count=20_000), CostLimit, EitherCase, Translated],
-)
+schema = Translating(Query, Mutation, Subscription, extensions=[CostLimit, EitherCase])

@@ -35,7 +35,7 @@ class EitherCase(SchemaExtension):
         context = self.execution_context
         schema: GraphQLSchema = context.schema._schema
         document = context.graphql_document
-        if document is not None:
+        if document is not None and not context.pre_execution_errors:
             context.graphql_document = respelled(document, schema)
             if context.variables:
                 context.variables = respelled_variables(document, context.variables, schema)
@@ -105,6 +105,8 @@ def _plain(value: Any, type_: Any) -> Any:
         found = {}
         for key, item in value.items():
             name = spelled(key, bare)
+            if name != key and (name in value or name in found):
+                name = key  # it is there in another spelling: validation refuses this one
             known = bare.fields.get(name)
             found[name] = _plain(item, known.type) if known else item
         return found

@@ -5,11 +5,13 @@ Strawberry's view for Sanic has no WebSockets; the hooks here add them with Sani
 """
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable, Mapping
+from contextlib import aclosing
 from typing import Any, TypeGuard
 
 import orjson
 from cross_web import HTTPException
+from graphql import GraphQLError
 from sanic import HTTPResponse, Request
 from sanic.exceptions import WebsocketClosed
 from strawberry.http.async_base_view import AsyncWebSocketAdapter
@@ -20,15 +22,19 @@ from strawberry.http.exceptions import (
 )
 from strawberry.sanic.views import GraphQLView
 from strawberry.subscriptions import GRAPHQL_SSE_PROTOCOL, GRAPHQL_TRANSPORT_WS_PROTOCOL
+from strawberry.subscriptions.protocols.graphql_transport_ws.handlers import BaseGraphQLTransportWSHandler
 from websockets.exceptions import ConnectionClosed
 
 from engine.engine import Engine
-from engine.kernel import assets
 from engine.kernel.caller import Caller
-from server.edge import json_response
+from engine.kernel.errors import InvalidInput
+from server.edge import json_response, parse_json
 from server.graphql.context import Context
+from server.graphql.errors import graphql_error
 from server.graphql.schema import schema
+from server.pages import graphiql
 
+_MOST_REASON_BYTES = 123  # of a close frame (RFC 6455, section 5.5)
 _RESPONSE_JSON = "application/graphql-response+json"
 
 
@@ -42,11 +48,7 @@ class SanicWebSocket(AsyncWebSocketAdapter):
             while (message := await self.ws.recv()) is not None:
                 if not isinstance(message, str):
                     raise NonTextMessageReceived
-                try:
-                    yield orjson.loads(message)
-                except orjson.JSONDecodeError as error:
-                    if not ignore_parsing_errors:
-                        raise NonJsonMessageReceived from error
+                yield _checked(message)
         except (ConnectionClosed, WebsocketClosed):
             return
 
@@ -57,13 +59,36 @@ class SanicWebSocket(AsyncWebSocketAdapter):
             raise WebSocketDisconnected from error
 
     async def close(self, code: int, reason: str) -> None:
-        await self.ws.close(code, reason)
+        await self.ws.close(code, reason.encode()[:_MOST_REASON_BYTES].decode(errors="ignore"))
+
+
+def _checked(text: str) -> object:
+    """A message that has the shape which Strawberry relies on."""
+    try:
+        message = orjson.loads(text)
+    except orjson.JSONDecodeError as error:
+        raise NonJsonMessageReceived from error
+    id, payload = (message.get("id"), message.get("payload")) if isinstance(message, dict) else (None, None)
+    right = isinstance(message, dict) and isinstance(id, str | None) and isinstance(payload, dict | None)
+    if right and message.get("type") == "subscribe":
+        query, variables = (payload or {}).get("query"), (payload or {}).get("variables")
+        right = isinstance(id, str) and isinstance(query, str) and isinstance(variables, dict | None)
+    if not right:
+        raise NonJsonMessageReceived
+    return message
+
+
+class Socket(BaseGraphQLTransportWSHandler[Context, None]):
+    @staticmethod
+    def _get_pre_execution_close_reason(error: GraphQLError) -> str | None:
+        return None  # one wrong query does not end the others: it is answered with `error`
 
 
 class View(GraphQLView[Context, None]):
     """Made anew for each request by `view_of`."""
 
     websocket_adapter_class = SanicWebSocket
+    graphql_transport_ws_handler_class = Socket
 
     def __init__(self, engine: Engine, ide: bool) -> None:
         super().__init__(schema=schema, graphql_ide="graphiql" if ide else None)
@@ -78,12 +103,10 @@ class View(GraphQLView[Context, None]):
         return None
 
     def decode_json(self, data: str | bytes) -> object:
-        # orjson: no NaN, no lone surrogates
-        try:
-            return orjson.loads(data)
-        except orjson.JSONDecodeError as error:
-            why = f"{error.msg} (line {error.lineno}, column {error.colno})."
-            raise HTTPException(400, f"The request is not valid JSON. {why} Correct it and send it again.") from None
+        parsed = parse_json(data)
+        if not isinstance(parsed, dict | list):
+            raise HTTPException(400, "A JSON object is expected.")
+        return parsed
 
     def encode_json(self, data: object) -> bytes:
         return orjson.dumps(data, default=str)
@@ -108,13 +131,10 @@ class View(GraphQLView[Context, None]):
     async def reject_websocket(self, request: Request) -> Any:
         return HTTPResponse("The origin is not allowed.", status=403)
 
-    def is_origin_allowed(self, request: Request) -> bool:
+    def is_websocket_origin_allowed(self, request: Request, origin: str) -> bool:
         return True  # the edge has looked at it
 
-    async def get(self, request: Request) -> Any:
-        if not self.is_websocket_request(request):
-            answer: HTTPResponse = await super().get(request)
-            return answer
+    async def socket(self, request: Request) -> HTTPResponse | None:
         task = asyncio.current_task()
         assert task is not None
         request.app.websocket_tasks.add(task)  # Sanic cancels these when the server stops
@@ -133,7 +153,23 @@ class View(GraphQLView[Context, None]):
     # -- HTTP -----------------------------------------------------------------------------------------------------
 
     async def render_graphql_ide(self, request: Request) -> HTTPResponse:
-        return playground()
+        return graphiql()
+
+    async def create_streaming_response(
+        self,
+        request: Request,
+        stream: Callable[[], AsyncGenerator[str, None]],
+        sub_response: Any,
+        headers: Mapping[str, str],
+    ) -> Any:
+        """A comment goes out at once, for Sanic keeps the head back until the first one; and the stream is closed when
+        the client leaves."""
+        response = await request.respond(status=sub_response.status_code, headers=dict(headers))
+        async with aclosing(stream()) as events:
+            await response.send(": open\r\n\r\n")
+            async for event in events:
+                await response.send(event)
+        await response.eof()
 
     def create_response(self, response_data: Any, sub_response: Any) -> HTTPResponse:
         """A request that was not executed is answered with 400 and without `data` to those who ask for the media type
@@ -144,16 +180,10 @@ class View(GraphQLView[Context, None]):
         response.content_type = f"{_RESPONSE_JSON}; charset=utf-8"
         if isinstance(response_data, dict) and response_data.get("data") is None:
             errors = response_data.get("errors") or ()
-            if not any(isinstance(error, dict) and error.get("path") for error in errors):
+            if errors and not any(isinstance(error, dict) and error.get("path") for error in errors):
                 rest = {key: value for key, value in response_data.items() if key != "data"}
                 response.status, response.body = 400, orjson.dumps(rest, default=str)
         return response
-
-
-def playground() -> HTTPResponse:
-    """GraphiQL; its files come from `/assets`."""
-    page = (assets.folder() / "graphiql" / "index.html").read_bytes()
-    return HTTPResponse(page, content_type="text/html; charset=utf-8")
 
 
 class GraphQLHandler:
@@ -165,8 +195,12 @@ class GraphQLHandler:
     async def __call__(self, request: Request) -> HTTPResponse | None:
         view = View(self._engine, self._ide)
         view.request = request
+        if view.is_websocket_request(request):
+            return await view.socket(request)
         try:
-            found: HTTPResponse | None = await (view.get(request) if request.method == "GET" else view.post(request))
+            found: HTTPResponse | None = await view.run(request)
+        except InvalidInput as error:
+            return json_response({"errors": [graphql_error(error)]}, status=400)
         except HTTPException as error:
             body = {"errors": [{"message": error.reason, "extensions": {"code": "invalid_input"}}]}
             return json_response(body, status=error.status_code)

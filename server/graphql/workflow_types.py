@@ -1,7 +1,8 @@
 """Workflows, analyses and tokens as GraphQL types."""
 
 from collections.abc import Mapping, Sequence
-from typing import Self
+from enum import Enum
+from typing import Annotated, Self
 
 import strawberry
 from strawberry.scalars import JSON
@@ -16,8 +17,35 @@ from engine.workflows.model import Workflow
 from server.graphql.context import Ask
 from server.graphql.scalars import timestamp
 
-strawberry.enum(analysis.FindingCode, description="What kind of finding it is.")
-strawberry.enum(analysis.Severity, description="How much a finding weighs.")
+
+def _enum(kind: type[Enum], description: str, values: Mapping[str, str]) -> None:
+    """An enum of the engine's, with what its values mean."""
+    strawberry.enum(kind, description=description)
+    for value in kind.__strawberry_definition__.values:  # type: ignore[attr-defined]
+        value.description = values[value.name]
+
+
+_enum(
+    analysis.FindingCode,
+    "What kind of finding it is.",
+    {
+        "DEADLOCK": "Nothing can fire, and it is not an end.",
+        "DEAD_TRANSITION": "A transition that can never fire.",
+        "UNBOUNDED": "A place that can fill without end.",
+        "UNSAFE": "A place that can hold two tokens.",
+        "LIVELOCK": "It can move for ever without a way to an end.",
+        "CANNOT_COMPLETE": "A marking from which no end can be reached.",
+        "IMPROPER_COMPLETION": "An end at which something is left over.",
+        "NOT_LIVE": "A transition that can become impossible for ever.",
+        "STRUCTURE": "Parts that do not fit together.",
+        "INCOMPLETE": "The search ended before the state space did.",
+    },
+)
+_enum(
+    analysis.Severity,
+    "How much a finding weighs.",
+    {"ERROR": "It is wrong.", "WARNING": "It is likely wrong.", "INFO": "It is good to know."},
+)
 
 
 @strawberry.type(name="Arc", description="One end of a transition: how many tokens of a place.")
@@ -283,7 +311,13 @@ class TokenType:
         return [HistoryEventType.of(e, workflow.net.place_ids) for e in events if e.sequence <= self.version]
 
     @strawberry.field(description="What can fire now; with `includeBlocked` also the others, with what blocks them.")
-    async def available_transitions(self, info: Ask, include_blocked: bool = False) -> list[AvailableTransitionType]:
+    async def available_transitions(
+        self,
+        info: Ask,
+        include_blocked: Annotated[
+            bool, strawberry.argument(description="Whether those that cannot fire now are wanted too.")
+        ] = False,
+    ) -> list[AvailableTransitionType]:
         found = await info.context.engine.workflows.available(self.stored.id)
         return [AvailableTransitionType.of(one) for one in found if one.enabled or include_blocked]
 

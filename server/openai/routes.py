@@ -1,6 +1,7 @@
 """`/v1/*`: from the wire to the engine and back."""
 
 import asyncio
+import logging
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing, suppress
 from dataclasses import dataclass
@@ -16,26 +17,28 @@ from engine.llm.messages import Finished
 from engine.llm.routing import ABOUT
 from engine.llm.service import Answer
 from server.edge import json_body, json_response
-from server.errors import openai_body
+from server.errors import bug, openai_body
 from server.openai import sse, wire
 from server.openai.wire import ChatCompletionRequest, EmbeddingsRequest
+from server.protocol import Limits
 
-HEADERS_WITHIN_S = 1.5  # then the response begins without those that name the model
-KEEP_ALIVE_S = 5.0
+FIRST_ROUND_S = 1.5
+log = logging.getLogger("server.openai")
 
 
 @dataclass(frozen=True, slots=True)
 class OpenAIRoutes:
     engine: Engine
+    limits: Limits = Limits()
 
     def blueprint(self) -> Blueprint:
         found = Blueprint("openai", url_prefix="/v1")
         found.add_route(self.chat, "/chat/completions", methods=["POST"])
         found.add_route(self.embeddings, "/embeddings", methods=["POST"])
-        found.add_route(self.models, "/models", methods=["GET"])
-        found.add_route(self.model, "/models/<name:path>", methods=["GET"])
+        found.add_route(self.models, "/models", methods=["GET", "HEAD"])
+        found.add_route(self.model, "/models/<name:path>", methods=["GET", "HEAD"])
         found.add_route(self.explain, "/routes/explain", methods=["POST"])
-        found.add_route(self.route, "/routes/<route:str>", methods=["GET"])
+        found.add_route(self.route, "/routes/<route:str>", methods=["GET", "HEAD"])
         return found
 
     async def chat(self, request: Request) -> HTTPResponse | None:
@@ -55,52 +58,29 @@ class OpenAIRoutes:
 
     async def _stream(self, request: Request, asked: ChatCompletionRequest, opening: "asyncio.Task[Answer]") -> None:
         """Answer with server-sent events: a comment at once and while a model loads, then its chunks."""
-        await asyncio.wait([opening], timeout=HEADERS_WITHIN_S)
+        await asyncio.wait([opening], timeout=self.limits.headers_s)
         headers = _headers(opening.result()) if opening.done() else {}
         response = await request.respond(content_type=sse.CONTENT_TYPE, headers=sse.HEADERS | headers)
         if not opening.done():
             await response.send(sse.comment("waiting for the model"))
             while not opening.done():
-                await asyncio.wait([opening], timeout=KEEP_ALIVE_S)
+                await asyncio.wait([opening], timeout=self.limits.keep_alive_s)
                 await response.send(sse.comment("still waiting"))
+        frame: dict[str, Any] = {}
         try:
             answer = await opening
-        except CircuitBreakerError as error:
-            await response.send(sse.failure(openai_body(error), {}))
-            await response.eof()
-            return
-        async with aclosing(self._events(answer, asked)) as events:
-            async for event in events:
-                await response.send(event)
+            frame = {
+                "id": f"chatcmpl-{answer.id}",
+                "object": "chat.completion.chunk",
+                "created": self._now(),
+                "model": answer.model.name,
+            }
+            async with aclosing(_events(answer, frame, counted=asked.wants_usage)) as events:
+                async for event in events:
+                    await response.send(event)
+        except Exception as error:  # the status is out: all that is left is to say it in the stream
+            await response.send(sse.failure(openai_body(_known(error, request)), frame))
         await response.eof()
-
-    async def _events(self, answer: Answer, asked: ChatCompletionRequest) -> AsyncGenerator[bytes, None]:
-        """The answer as events, in OpenAI's order: role, content, finish, usage, [DONE]; an error ends them without."""
-        frame = {
-            "id": f"chatcmpl-{answer.id}",
-            "object": "chat.completion.chunk",
-            "created": self._now(),
-            "model": answer.model.name,
-        }
-        counted = bool(asked.stream_options and asked.stream_options.include_usage)
-        rest: dict[str, Any] = {"usage": None} if counted else {}
-        usage = None
-        try:
-            yield sse.chunk(frame, {"role": "assistant", "content": ""}, None, rest)
-            async with aclosing(answer.chunks) as chunks:
-                async for chunk in chunks:
-                    if isinstance(chunk, Finished):
-                        usage = chunk.usage
-                        rest = rest | {"circuit_breaker": _brief(answer)}
-                    yield sse.chunk(frame, *wire.delta_of(chunk), rest)
-        except CircuitBreakerError as error:
-            yield sse.failure(openai_body(error), frame)
-            return
-        finally:
-            await answer.chunks.aclose()
-        if counted and usage is not None:
-            yield sse.data(frame | {"choices": [], "usage": wire.usage_json(usage)})
-        yield sse.DONE
 
     async def embeddings(self, request: Request) -> HTTPResponse:
         asked = wire.read(EmbeddingsRequest, json_body(request))
@@ -118,7 +98,7 @@ class OpenAIRoutes:
         raise NotFound.named("model", name, [row["id"] for row in rows])
 
     async def _models(self) -> list[dict[str, Any]]:
-        await self.engine.llm.discovery.first_round(HEADERS_WITHIN_S)
+        await self.engine.llm.discovery.first_round(FIRST_ROUND_S)
         providers = list(self.engine.llm.catalog.providers.values())
         return wire.models_json(providers, ABOUT, self._now())
 
@@ -152,6 +132,29 @@ class OpenAIRoutes:
 
 def _caller(request: Request) -> Caller:
     return Caller(request.headers.get("user-agent", "").split(" ")[0][:80] or "program", "openai")
+
+
+async def _events(answer: Answer, frame: Mapping[str, Any], *, counted: bool) -> AsyncGenerator[bytes, None]:
+    """The answer as events, in OpenAI's order: role, content, finish, usage when it is `counted`, [DONE]."""
+    rest: dict[str, Any] = {"usage": None} if counted else {}
+    usage = None
+    async with aclosing(answer.chunks) as chunks:
+        yield sse.chunk(frame, {"role": "assistant", "content": ""}, None, rest)
+        async for chunk in chunks:
+            if isinstance(chunk, Finished):
+                usage = chunk.usage
+                rest = rest | {"circuit_breaker": _brief(answer)}
+            yield sse.chunk(frame, *wire.delta_of(chunk), rest)
+    if counted and usage is not None:
+        yield sse.data({**frame, "choices": [], "usage": wire.usage_json(usage)})
+    yield sse.DONE
+
+
+def _known(error: Exception, request: Request) -> CircuitBreakerError:
+    if isinstance(error, CircuitBreakerError):
+        return error
+    log.error("a bug", exc_info=error)
+    return bug(request.ctx.id)
 
 
 def _headers(answer: Answer) -> dict[str, str]:

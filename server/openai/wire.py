@@ -52,6 +52,11 @@ class TextPart(_Loose):
     text: str
 
 
+class RefusalPart(_Loose):
+    type: Literal["refusal"]
+    refusal: str
+
+
 class ImagePart(_Loose):
     type: Literal["image_url"]
     image_url: ImageUrl | str
@@ -59,24 +64,24 @@ class ImagePart(_Loose):
 
 class Function(_Loose):
     name: str
-    arguments: str = ""
+    arguments: str | None = ""
 
 
 class Call(_Loose):
-    id: str = ""
+    id: str | None = ""
     function: Function
 
 
 class Message(_Loose):
     role: Literal["system", "developer", "user", "assistant", "tool", "function"]
-    content: str | list[Annotated[TextPart | ImagePart, Field(discriminator="type")]] | None = None
+    content: str | list[Annotated[TextPart | RefusalPart | ImagePart, Field(discriminator="type")]] | None = None
     tool_calls: list[Call] | None = None
-    tool_call_id: str = ""
-    name: str = ""
+    tool_call_id: str | None = ""
+    name: str | None = ""
 
 
 class StreamOptions(_Loose):
-    include_usage: bool = False
+    include_usage: bool | None = False
 
 
 class Extension(BaseModel):
@@ -84,10 +89,10 @@ class Extension(BaseModel):
 
     model_config = ConfigDict(extra="ignore")
 
-    routing_strategy: str = ""
+    routing_strategy: str | None = ""
     max_cost_per_1k_tokens: float | None = None
-    task_type: str = ""
-    fallback_models: list[str] = []
+    task_type: str | None = ""
+    fallback_models: list[str] | None = None
 
 
 class ChatCompletionRequest(BaseModel):
@@ -107,7 +112,12 @@ class ChatCompletionRequest(BaseModel):
     response_format: dict[str, Any] | None = None
     tools: list[dict[str, Any]] | None = None
     tool_choice: Any = None
-    circuit_breaker: Extension = Extension()
+    circuit_breaker: Extension | None = None
+
+    @property
+    def wants_usage(self) -> bool:
+        """Whether a stream ends with a chunk that counts its tokens."""
+        return bool(self.stream_options and self.stream_options.include_usage)
 
     def request(self) -> ChatRequest:
         """The request in our words. Raises InvalidInput for what cannot be done."""
@@ -116,6 +126,7 @@ class ChatCompletionRequest(BaseModel):
                 "n is not 1.", why="One answer at a time is given.", fix="Ask n times.", details=_at("n")
             )
         stop = [self.stop] if isinstance(self.stop, str) else self.stop or []
+        wishes = self.circuit_breaker or Extension()
         return ChatRequest(
             model=self.model,
             messages=tuple(map(_message, self.messages)),
@@ -130,10 +141,10 @@ class ChatCompletionRequest(BaseModel):
             tools=tuple(self.tools or ()),
             tool_choice=self.tool_choice,
             preferences=Preferences(
-                routing_strategy=self.circuit_breaker.routing_strategy,
-                max_cost_per_1k_tokens=self.circuit_breaker.max_cost_per_1k_tokens,
-                task_type=self.circuit_breaker.task_type,
-                fallback_models=tuple(self.circuit_breaker.fallback_models),
+                routing_strategy=wishes.routing_strategy or "",
+                max_cost_per_1k_tokens=wishes.max_cost_per_1k_tokens,
+                task_type=wishes.task_type or "",
+                fallback_models=tuple(wishes.fallback_models or ()),
             ),
             extra=self.model_extra or {},
         )
@@ -166,17 +177,24 @@ def read(kind: type[M], body: Mapping[str, Any]) -> M:
     try:
         return kind.model_validate(body)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_context=False)[0]
-        path = _path(first["loc"])
+        problems = [(_path(one["loc"], body, one["type"]), one["msg"]) for one in error.errors(include_url=False)]
+        # of the branches of a union, the one that got furthest is the one that was meant
+        path, why = max(problems, key=lambda problem: problem[0].count(".") + problem[0].count("["))
         raise InvalidInput(
-            f"{path or 'The request'} is not right.", why=f"{first['msg']}.", fix="Correct it.", details=_at(path)
+            f"{path or 'The request'} is not right.", why=f"{why}.", fix="Correct it.", details=_at(path)
         ) from None
 
 
-def _path(parts: Sequence[int | str]) -> str:
-    path = ""
-    for part in parts:
-        path += f"[{part}]" if isinstance(part, int) else f".{part}" if path else part
+def _path(parts: Sequence[int | str], body: Any, kind: str) -> str:
+    """Where in `body` it is: `messages[0].content`. Pydantic's own path also names the branches of unions."""
+    path, here = "", body
+    for number, part in enumerate(parts, 1):
+        if isinstance(part, int) and isinstance(here, list):
+            path, here = f"{path}[{part}]", here[part]
+        elif isinstance(part, str) and isinstance(here, Mapping):
+            if part not in here and not (kind == "missing" and number == len(parts)):
+                continue
+            path, here = f"{path}.{part}" if path else part, here.get(part)
     return path
 
 
@@ -197,13 +215,18 @@ _ROLES: Mapping[str, Role] = {
 def _message(message: Message) -> ChatMessage:
     content = message.content or []
     parts = (Text(content),) if isinstance(content, str) else tuple(map(_part, content))
-    calls = tuple(ToolCall(call.id, call.function.name, call.function.arguments) for call in message.tool_calls or ())
-    return ChatMessage(_ROLES[message.role], parts, calls, message.tool_call_id, message.name)
+    calls = tuple(
+        ToolCall(call.id or "", call.function.name, call.function.arguments or "") for call in message.tool_calls or ()
+    )
+    return ChatMessage(_ROLES[message.role], parts, calls, message.tool_call_id or "", message.name or "")
 
 
-def _part(part: TextPart | ImagePart) -> Part:
-    if isinstance(part, TextPart):
-        return Text(part.text)
+def _part(part: TextPart | RefusalPart | ImagePart) -> Part:
+    match part:
+        case TextPart():
+            return Text(part.text)
+        case RefusalPart():
+            return Text(part.refusal)
     return Image(part.image_url if isinstance(part.image_url, str) else part.image_url.url)
 
 

@@ -1,0 +1,142 @@
+"""How requests are read: strictly, and within a time.
+
+Sanic reads leniently: folded header lines, spaces before colons, bare line feeds, chunks that do not end where they
+say; and its request timeout begins anew with every byte. What two programs could read differently (RFC 9112, section
+11.2) is refused here with 400 and a closed connection, and who may ask at all is settled before a body is taken.
+"""
+
+import asyncio
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from sanic.exceptions import BadRequest
+from sanic.http import Http
+from sanic.server.protocols.websocket_protocol import WebSocketProtocol
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a client may take: seconds for a request's head, then for its body; bytes; seconds to finish when the server
+    stops. A streamed answer begins without the headers that name the model after `headers_s`, and says every
+    `keep_alive_s` that it is still waiting."""
+
+    head_s: float = 10.0
+    body_s: float = 60.0
+    body_bytes: int = 20_000_000
+    grace_s: float = 2.0
+    headers_s: float = 1.5
+    keep_alive_s: float = 5.0
+
+
+class TooSlow(BadRequest):
+    status_code = 408
+
+
+_REQUEST_LINE = re.compile(rb"[A-Z]{1,20} [/*][!-~]* HTTP/1\.[01]")
+_HEADER = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+):([\t\x20-\x7e\x80-\xff]*)")
+_ONCE = {b"host", b"origin", b"content-length", b"transfer-encoding", b"content-type", b"upgrade"}
+_CHUNK_LINE = re.compile(rb"\r\n[0-9A-Fa-f]{1,8}(;[\t\x20-\x7e]*)?")
+_MOST_CHUNK_LINE = 64
+
+
+def check_head(head: bytes) -> None:
+    """Raises BadRequest for a request's head that is not as RFC 9112 wants it or leaves the body's length in doubt."""
+    first, *lines = head.split(b"\r\n")
+    if not _REQUEST_LINE.fullmatch(first):
+        raise BadRequest("The request line is not right.")
+    seen: dict[bytes, bytes] = {}
+    for line in lines:
+        found = _HEADER.fullmatch(line)
+        if not found:
+            raise BadRequest("A header line is not right.")
+        name, value = found[1].lower(), found[2].strip(b" \t")
+        if name in seen and name in _ONCE:
+            raise BadRequest(f"The header {name.decode()} comes twice.")
+        seen[name] = value
+    length, encoding = seen.get(b"content-length"), seen.get(b"transfer-encoding")
+    if b"host" not in seen and first.endswith(b"1.1"):
+        raise BadRequest("There is no Host header.")
+    if length is not None and encoding is not None:
+        raise BadRequest("Content-Length and Transfer-Encoding exclude each other.")
+    if length is not None and not re.fullmatch(rb"[0-9]{1,15}", length):
+        raise BadRequest("Content-Length is not a number.")
+    if encoding is not None and (encoding != b"chunked" or first.endswith(b"1.0")):
+        raise BadRequest("The transfer encoding is not `chunked`.")
+
+
+class StrictHttp(Http):
+    """Reads requests for `Protocol`. The app's context has `limits` and `edge`."""
+
+    __slots__ = ("_body_until",)
+
+    protocol: Any
+    request_body: Any  # True, "chunked" or None
+
+    async def http1_request_header(self) -> None:
+        async with _within(self.protocol.limits.head_s):
+            await super().http1_request_header()  # type: ignore[no-untyped-call]
+        self._body_until = asyncio.get_running_loop().time() + self.protocol.limits.body_s
+        try:
+            check_head(self.request.head)
+            self.protocol.app.ctx.edge.admit(self.request)
+        except Exception:
+            self.request_body = None  # it is not waited for
+            raise
+
+    async def read(self) -> bytes | None:
+        try:
+            async with _within(self._body_until - asyncio.get_running_loop().time()):
+                if self.request_body == "chunked" and self.request_bytes_left == 0:
+                    await self._check_chunk_line()
+                data: bytes | None = await super().read()
+        except BadRequest:
+            self.request_body, self.keep_alive = None, False  # what is left cannot be told from a next request
+            raise
+        return data
+
+    async def _check_chunk_line(self) -> None:
+        """The end of the chunk before and the size of the next one, which Sanic looks at less closely."""
+        if self.expecting_continue:
+            self.expecting_continue = False
+            await self._send(b"HTTP/1.1 100 Continue\r\n\r\n")
+        while (end := self.recv_buffer.find(b"\r\n", 2)) < 0 and len(self.recv_buffer) <= _MOST_CHUNK_LINE:
+            await self._receive_more()
+        if not _CHUNK_LINE.fullmatch(bytes(self.recv_buffer[: max(end, 0)])):
+            raise BadRequest("A chunk is not right.")
+
+
+class Protocol(WebSocketProtocol):
+    """One connection."""
+
+    HTTP_CLASS = StrictHttp
+
+    @property
+    def limits(self) -> Limits:
+        limits: Limits = self.app.ctx.limits
+        return limits
+
+    async def send(self, data: bytes) -> None:
+        # Sanic puts an empty `alt-svc` in each head and takes it out only when it rewrites its own source (TOUCHUP)
+        if data.startswith(b"HTTP/1.1 "):
+            data = data.replace(b"alt-svc: \r\n", b"", 1)
+        await super().send(data)  # type: ignore[no-untyped-call]
+
+    def finish(self) -> "asyncio.Task[None] | None":
+        """Take no more requests. Gives the task of the one that is being answered."""
+        task: asyncio.Task[None] | None = self._task
+        self.close_if_idle()  # type: ignore[no-untyped-call]
+        if self.http is not None:
+            self.http.keep_alive = False
+        return task
+
+
+@asynccontextmanager
+async def _within(seconds: float) -> AsyncIterator[None]:
+    try:
+        async with asyncio.timeout(seconds):
+            yield
+    except TimeoutError:
+        raise TooSlow("It took too long to send it.") from None
