@@ -54,7 +54,7 @@ ACTIONS: Sequence[Action] = (
     #
     Action("use_model", "models", "enter", "Chat with it", "Start a conversation with the chosen model", 1),
     Action("refresh", "models", "r", "Look again", "Ask all providers for their models again", 2),
-    Action("add_key", "models", "k", "Key", "Keep an API key for a provider", 3),
+    Action("add_key", "models", "a", "Add key", "Keep an API key for a provider", 3),
     #
     Action("new_token", "workflows", "n", "New token", "Start a token in the chosen workflow", 1),
     Action("fire", "workflows", "f", "Fire", "Choose a transition of the token and fire it", 2),
@@ -72,7 +72,7 @@ ACTIONS: Sequence[Action] = (
     #
     Action("check_again", "doctor", "r", "Look again", "Look at everything again", 1),
     Action("copy_fix", "doctor", "y", "Copy fix", "Copy what would mend the chosen line", 2),
-    Action("doctor_key", "doctor", "k", "Key", "Keep an API key for a provider", 3),
+    Action("doctor_key", "doctor", "a", "Add key", "Keep an API key for a provider", 3),
 )
 
 

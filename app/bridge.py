@@ -95,6 +95,7 @@ class Bridge:
     failure: CircuitBreakerError | None = None
     every_s: float = EVERY_S
     watchers: list[MessagePump] = field(default_factory=list)
+    wishes_made: int = 0
     _wishes: "asyncio.Queue[Ports | None]" = field(default_factory=asyncio.Queue)
     _task: "asyncio.Task[None] | None" = None
 
@@ -111,6 +112,7 @@ class Bridge:
 
     def serve(self, ports: Ports | None) -> None:
         """Ask for the server on these ports, or for none."""
+        self.wishes_made += 1
         self._wishes.put_nowait(ports)
 
     def _tell(self, message: Callable[[], Message]) -> None:

@@ -26,7 +26,7 @@ from app.themes import THEMES
 
 log = logging.getLogger("app")
 
-_SCREENS = {
+SCREENS = {
     "chat": ("app.screens.chat", "ChatScreen"),
     "models": ("app.screens.models", "ModelsScreen"),
     "workflows": ("app.screens.workflows", "WorkflowsScreen"),
@@ -46,7 +46,7 @@ class Workbench(App[None]):
         super().__init__()
         self.bridge = bridge
         self._places: dict[str, Place] = {}
-        for place in _SCREENS:
+        for place in SCREENS:
             self.add_mode(place, partial(self._made, place))
         for one in THEMES:
             self.register_theme(one)
@@ -69,7 +69,7 @@ class Workbench(App[None]):
 
     def _made(self, place: str) -> Place:
         """A screen; it is made when it is first gone to."""
-        module, screen = _SCREENS[place]
+        module, screen = SCREENS[place]
         self._places[place] = getattr(import_module(module), screen)(self.bridge)
         return self._places[place]
 

@@ -68,7 +68,9 @@ def workbench(
         async def on_unmount(self) -> None:
             await self.bridge.close()
 
-    bridge = Bridge(open_engine or opened, ports or Ports(openai=None, graphql=None), server=ServerState("off"), every_s=0.01)
+    bridge = Bridge(
+        open_engine or opened, ports or Ports(openai=None, graphql=None), server=ServerState("off"), every_s=0.01
+    )
     app = Closing(bridge, theme=theme)
     app.animation_level = "none"
     return app
@@ -104,11 +106,14 @@ async def until(pilot: Pilot[None], true: Callable[[], bool]) -> None:
 
 
 async def rest(pilot: Pilot[None]) -> None:
-    """Wait until no worker runs and no event waits to be handed over."""
-    for _ in range(3):
+    """Wait until nothing moves: all workers are done, or wait for somebody (a dialog's answer, a gate)."""
+    still, before = 0, None
+    while still < 4:
         await asyncio.sleep(0.02)  # the bridge hands events over every hundredth of a second here
-        await pilot.app.workers.wait_for_complete()
         await pilot.pause()
+        at_work = [worker.name for worker in pilot.app.workers if not worker.is_finished]
+        still = still + 1 if at_work == before else 0
+        before = at_work
 
 
 __all__ = [

@@ -175,6 +175,13 @@ class ChatScreen(Place):
         else:
             self.query_one(Prompt).focus()
 
+    def action_send(self) -> None:
+        text = self.query_one(Prompt).text
+        if text.strip():
+            self.query_one(Prompt).post_message(Prompt.Sent(text))
+        else:
+            self.notify("There is no question yet.")
+
     def action_ask(self) -> None:
         self.query_one(Prompt).focus()
 

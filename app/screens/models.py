@@ -40,7 +40,7 @@ class ModelsScreen(Place):
             yield VirtualTable(
                 _COLUMNS,
                 listing(self._rows),
-                empty="No models yet. r looks again; 5 says what is missing.",
+                empty="No models yet. r looks again; F6 says what is missing.",
                 id="models",
             )
             yield Static(id="model-facts")

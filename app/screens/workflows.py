@@ -242,10 +242,16 @@ class WorkflowsScreen(Place):
             self.fault(error)
 
     def action_next_token(self) -> None:
-        self.query_one(VirtualTable).action_move(1)
+        self._move_token(1)
 
     def action_previous_token(self) -> None:
-        self.query_one(VirtualTable).action_move(-1)
+        self._move_token(-1)
+
+    def _move_token(self, step: int) -> None:
+        tokens = self.query_one(VirtualTable)
+        if not tokens.total:
+            self.notify("There is no token yet: n starts one.")
+        tokens.action_move(step)
 
     def action_next_element(self) -> None:
         self.query_one(NetPicture).select_next()

@@ -456,6 +456,10 @@ class VirtualTable(ScrollView, can_focus=True):
             self._ask(Asked(self._query._replace(backward=True)))
         self._move(self._rows.total - 1)
 
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Keys that would do nothing are left to the screen."""
+        return action != "sort" or any(column.sortable for column in self.columns)
+
     def action_sort(self, reverse: bool = False) -> None:
         """Sort by the next column that may be; or the same the other way round."""
         names = [column.name for column in self.columns if column.sortable]

@@ -516,6 +516,10 @@ class Transcript(ScrollView, can_focus=True):
     def previous_match(self) -> None:
         self.action_match(-1)
 
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Keys that would do nothing are left to the screen."""
+        return action != "match" or self.match[1] > 0
+
     def action_match(self, step: int) -> None:
         self._take()
         if point := self._search.step(step, self._window.top):
