@@ -1,0 +1,40 @@
+"""What is imported when: the way to the first paint loads no server, database, GraphQL, HTTP or keyring code.
+
+It looks at `sys.modules` in a fresh interpreter, not at a clock. `docs/decisions/lazy-start.md` says why.
+"""
+
+import subprocess
+import sys
+
+import pytest
+
+HEAVY = {
+    *("aiosqlite", "graphql", "httpx", "keyring", "markdown_it", "nats", "numpy", "pydantic"),
+    *("pygments", "sanic", "sqlite3", "strawberry", "xllamacpp"),
+}
+
+
+def loaded_by(statement: str) -> set[str]:
+    """The packages that are loaded after `statement`."""
+    code = f"import sys; {statement}; print('\\n'.join(sys.modules))"
+    outcome = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return {name.partition(".")[0] for name in outcome.stdout.split()}
+
+
+def test_the_command_line_loads_no_textual() -> None:
+    assert not loaded_by("import app.cli") & ({"textual", "rich", "orjson", "platformdirs"} | HEAVY)
+
+
+@pytest.mark.parametrize("command", ["serve", "doctor", "token"])
+def test_commands_load_no_textual(command: str) -> None:
+    assert "textual" not in loaded_by(f"import app.commands.{command}")
+
+
+def test_the_first_paint_loads_nothing_heavy() -> None:
+    loaded = loaded_by("import app.cli, app.workbench, app.screens.chat")
+    assert "textual" in loaded
+    assert not loaded & HEAVY
+
+
+def test_something_heavy_would_be_seen() -> None:
+    assert loaded_by("import app.actions, sqlite3") & HEAVY == {"sqlite3"}
