@@ -18,6 +18,7 @@ check:      ## format, lint, types, contracts, pins, generated pages
 	uv run lint-imports --no-logo
 	uv run python scripts/lock.py --check
 	uv run python scripts/docs.py --check
+	uv run python scripts/export_schema.py --check
 	test -s README.md && test -s CHANGELOG.md
 
 format:     ## format and mend what can be mended
