@@ -56,9 +56,11 @@ class Parts:
 
 
 @asynccontextmanager
-async def build(loaded: Loaded, world: World, redactor: Redactor) -> AsyncIterator[Parts]:
+async def build(
+    loaded: Loaded, world: World, redactor: Redactor, providers: Mapping[str, Provider] | None = None
+) -> AsyncIterator[Parts]:
     """Build all services on the store that the settings name, with the example workflows in it, and watch the
-    providers until the block is left.
+    providers until the block is left: those of the settings, or the ones that are given.
 
     Raises StoreUnavailable, StoreCorrupt and InvalidConfig.
     """
@@ -69,7 +71,8 @@ async def build(loaded: Loaded, world: World, redactor: Redactor) -> AsyncIterat
         store = await _open_store(settings, data_dir, world)
         stack.push_async_callback(store.close)
         keys = Keys(store.shelf, world, OsKeyring.find, redactor.learn)
-        providers = _providers(settings, keys, world, data_dir / "logs")
+        if providers is None:
+            providers = _providers(settings, keys, world, data_dir / "logs")
         for provider in providers.values():
             stack.push_async_callback(provider.close)
         catalog = Catalog(bus, list(providers))

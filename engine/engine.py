@@ -13,6 +13,7 @@ from engine.kernel import folders
 from engine.kernel.logs import Redactor
 from engine.kernel.settings import Loaded, load
 from engine.kernel.world import World
+from engine.llm.ports import Provider
 
 
 class Engine:
@@ -31,14 +32,19 @@ class Engine:
     @classmethod
     @asynccontextmanager
     async def open(
-        cls, loaded: Loaded | None = None, world: World | None = None, redactor: Redactor | None = None
+        cls,
+        loaded: Loaded | None = None,
+        world: World | None = None,
+        redactor: Redactor | None = None,
+        providers: Mapping[str, Provider] | None = None,
     ) -> AsyncIterator[Self]:
         """Open the store, find the providers, and close all of it when the block is left.
 
-        Without arguments: the user's settings, this machine's world. Raises InvalidConfig, StoreUnavailable and
+        Without arguments: the user's settings, this machine's world. `providers` by their ids take the place of those
+        that the settings name. Raises InvalidConfig, StoreUnavailable and
         StoreCorrupt.
         """
         world = world or World.real()
         loaded = loaded or load(folders.config_file(), folders.with_dotenv(world.environ), {})
-        async with bootstrap.build(loaded, world, redactor or Redactor()) as parts:
+        async with bootstrap.build(loaded, world, redactor or Redactor(), providers) as parts:
             yield cls(parts)

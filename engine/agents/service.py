@@ -1,13 +1,14 @@
 """The use cases of agents: define, list, delete. A key that comes with one goes to `engine.keys` and nowhere else."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
 from engine.agents.model import PROVIDERS, Agent, AgentStatus
-from engine.kernel.errors import InvalidInput, NotFound, nearest
+from engine.kernel.errors import InvalidInput, NotFound, nearest, shown
 from engine.kernel.world import World
-from engine.keys.service import Keys
+from engine.keys.service import Keys, origin_of
 from engine.llm.catalog import Catalog
 from engine.store.ports import Shelf
 
@@ -32,17 +33,24 @@ class Agents:
         base_url: str = "",
         system_prompt: str = "",
     ) -> Agent:
-        """Define an agent. Raises InvalidInput for an unknown provider, no name, no model, or a key that is none."""
+        """Define an agent. Raises InvalidInput for an unknown provider, no name, no model, an address or a key that is
+        none."""
         kind = provider.casefold()
         if kind not in PROVIDERS:
             raise InvalidInput(
-                f"There is no provider {provider!r}.",
+                f"There is no provider {shown(provider)}.",
                 fix=f"Use one of {', '.join(PROVIDERS)}.",
                 details={"path": "llmProvider.providerType", "nearest": nearest(kind, PROVIDERS)},
             )
         for path, value in (("name", name), ("llmProvider.model", model)):
             if not value.strip():
                 raise InvalidInput(f"{path} is empty.", fix="Give it.", details={"path": path})
+        if base_url and not origin_of(base_url).startswith(("http://", "https://")):
+            raise InvalidInput(
+                f"llmProvider.baseUrl {shown(base_url)} is no address.",
+                fix="Write it like http://127.0.0.1:8000/v1.",
+                details={"path": "llmProvider.baseUrl"},
+            )
         agent = Agent(
             f"agent_{self._world.new_id()}", name, description, kind, model, base_url, system_prompt, self._world.now()
         )
@@ -63,19 +71,27 @@ class Agents:
         return _agent(id, body)
 
     async def delete(self, id: str) -> None:
-        """Forget an agent and its key. Raises NotFound."""
+        """Forget an agent and its key. Raises NotFound, and KeyringUnavailable when the keyring has the key and does
+        not answer."""
         agent = await self.agent(id)
-        if self._keys.has(agent.provider, self._address(agent), owner=id):
+        with suppress(NotFound):  # most have no key of their own
             await self._keys.delete(agent.provider, self._address(agent), owner=id)
         await self._shelf.delete(_KIND, id)
 
     def status(self, agent: Agent) -> AgentStatus:
-        """`ready` when its provider has a key to use, or is up and has the model."""
-        if self._keys.secrets(agent.provider, self._address(agent), owner=agent.id):
+        """`ready` when there is a key for its address, or its provider is up and has the model."""
+        if self._has_key(agent):
             return "ready"
         known = self._catalog.providers.get(agent.provider)
         has_model = known is not None and known.state == "up" and agent.model in {model.name for model in known.models}
         return "ready" if has_model else "unavailable"
+
+    def _has_key(self, agent: Agent) -> bool:
+        """A key of the environment is for the provider's usual address, and counts nowhere else."""
+        address = self._address(agent)
+        if origin_of(address) == origin_of(self._addresses.get(agent.provider, "")):
+            return bool(self._keys.secrets(agent.provider, address, owner=agent.id))
+        return any(self._keys.has(agent.provider, address, owner=owner) for owner in (agent.id, ""))
 
     def _address(self, agent: Agent) -> str:
         return agent.base_url or self._addresses.get(agent.provider, "")

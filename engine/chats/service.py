@@ -69,7 +69,8 @@ class Chats:
             raise NotFound(f"There is no conversation {conversation}.", fix="It may have been deleted already.")
 
     async def choose_model(self, conversation: Conversation, model: str) -> Conversation:
-        changed = replace(conversation, model=model)
+        """Send the next question to `model`. Gives the conversation as it is now."""
+        changed = replace(await self._latest(conversation), model=model)
         if changed.title:
             await self._store(changed)
         return changed
@@ -87,7 +88,7 @@ class Chats:
                 fix=f"Write 1 to {MOST_CHARACTERS:,} characters.",
             )
         earlier = await self.turns(conversation.id)
-        title = conversation.title or _titled(text)
+        title = (await self._latest(conversation)).title or _titled(text)
         await self._store(replace(conversation, title=title, updated_at=self._world.now()))
         question = Turn(self._world.new_id(), "user", text)
         await self._add(conversation.id, question)
@@ -115,8 +116,21 @@ class Chats:
             await answer.chunks.aclose()
             turn = replace(turn, text="".join(pieces), thinking="".join(thoughts), stopped=not finished)
             turn = _measured(turn, answer)
-            await asyncio.shield(self._add(conversation.id, turn))
+            await asyncio.shield(self._add_answer(conversation.id, turn))
         yield Ended(turn)
+
+    def outlook(self, model: str, characters: int) -> str:
+        """In words: which model would answer now, and how full its context would be with so many characters."""
+        try:
+            best = self._llm.decide(ChatRequest(model, (ChatMessage.of("user", "x"),))).ranked[0].model
+        except CircuitBreakerError as error:
+            return f"{model}: {error.what}"
+        tokens = round(characters / CHARACTERS_PER_TOKEN)
+        if not best.context:
+            return f"{best.id} · about {tokens:,} tokens"
+        room = round(best.context * (1 - _RESERVED))
+        full = " · the oldest messages will be left out" if tokens > room else ""
+        return f"{best.id} · context {tokens:,} of {best.context:,}{full}"
 
     async def _request(self, model: str, turns: Sequence[Turn]) -> tuple[ChatRequest, int]:
         """The request for the last of `turns`, with as many of those before as fit the context."""
@@ -141,6 +155,15 @@ class Chats:
             "updated_at": conversation.updated_at.isoformat(),
         }
         await self._shelf.put(_CONVERSATION, conversation.id, body)
+
+    async def _latest(self, conversation: Conversation) -> Conversation:
+        """`conversation` as it is stored, for who has it from before its first turn."""
+        body = await self._shelf.get(_CONVERSATION, conversation.id)
+        return conversation if body is None else _conversation(conversation.id, body)
+
+    async def _add_answer(self, conversation: str, turn: Turn) -> None:
+        if await self._shelf.get(_CONVERSATION, conversation) is not None:  # not deleted meanwhile
+            await self._add(conversation, turn)
 
     async def _add(self, conversation: str, turn: Turn) -> None:
         body = asdict(turn)

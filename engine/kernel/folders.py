@@ -6,6 +6,8 @@ from pathlib import Path
 import platformdirs
 from dotenv import dotenv_values
 
+from engine.kernel.errors import InvalidConfig
+
 _NAME = "circuit-breaker"
 
 
@@ -19,6 +21,13 @@ def config_file() -> Path:
 
 
 def with_dotenv(environ: Mapping[str, str], file: Path = Path(".env")) -> dict[str, str]:
-    """`environ` and beneath it what `file` says, if there is such a file."""
-    found = dotenv_values(file, interpolate=False) if file.is_file() else {}
+    """`environ` and beneath it what `file` says, if there is such a file. Raises InvalidConfig when it cannot be
+    read."""
+    try:
+        found = dotenv_values(file, interpolate=False) if file.is_file() else {}
+    except (OSError, UnicodeDecodeError) as error:
+        why = "It is not UTF-8." if isinstance(error, UnicodeDecodeError) else f"{error.strerror}."
+        raise InvalidConfig(
+            f"{file.resolve()} cannot be read.", why=why, fix="Mend it, or move it away.", details={"file": str(file)}
+        ) from None
     return {key: value for key, value in found.items() if value is not None} | dict(environ)

@@ -7,23 +7,25 @@ that the workbench draws on.
 import logging
 import logging.handlers
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import orjson
 
 request_id: ContextVar[str] = ContextVar("request_id", default="")
 
 # What looks like a key, wherever it stands: OpenAI, Anthropic, Google, GitHub, and what follows `Bearer` or `api-key`.
+_LEADS = r"(?:bearer|api[-_]?key|token|password|secret)"
 _LOOKS_SECRET = re.compile(
     r"sk-[\w-]{8,}|AIza[\w-]{20,}|gh[pousr]_\w{20,}"
-    r"|(?P<lead>(?:bearer|api[-_]?key|token|password|secret)[\"']?\s*[:=]?\s*[\"']?)(?P<secret>[\w.~+/-]{8,})",
+    rf"|(?P<lead>{_LEADS}[\"']?\s*[:=]?\s*[\"']?)(?P<secret>[\w.~+/-]{{8,}})",
     re.I,
 )
+_NAMES_SECRET = re.compile(rf"{_LEADS}$", re.I)
 _MASK = "•••"
 
 
@@ -37,9 +39,34 @@ class Redactor:
         self._known.update(secret for secret in secrets if len(secret) >= 4)
 
     def clean(self, text: str) -> str:
-        for secret in self._known:
+        for secret in sorted(self._known, key=len, reverse=True):  # one may be the beginning of another
             text = text.replace(secret, _MASK)
         return _LOOKS_SECRET.sub(lambda match: (match["lead"] or "") + _MASK, text)
+
+    def clean_json(self, value: object) -> Any:
+        """`value` as plain JSON, each text in it cleaned before quotes and backslashes hide what is in it."""
+        match value:
+            case None | bool() | float():
+                return value
+            case int():
+                return value if -(2**63) <= value < 2**64 else str(value)
+            case Mapping():
+                return {
+                    self.clean(_valid(str(key))): _MASK if _names_secret(key, item) else self.clean_json(item)
+                    for key, item in value.items()
+                }
+            case list() | tuple():
+                return [self.clean_json(item) for item in value]
+            case _:
+                return self.clean(_valid(str(value)))
+
+
+def _names_secret(key: object, value: object) -> bool:
+    return bool(_NAMES_SECRET.search(str(key))) and isinstance(value, str | int) and len(str(value)) >= 8
+
+
+def _valid(text: str) -> str:
+    return text.encode(errors="replace").decode()
 
 
 class _JsonLines(logging.Formatter):
@@ -59,7 +86,7 @@ class _JsonLines(logging.Formatter):
         line.update(getattr(record, "facts", {}))
         if record.exc_info:
             line["traceback"] = self.formatException(record.exc_info)
-        return self._redactor.clean(orjson.dumps(line, default=str).decode())
+        return orjson.dumps(self._redactor.clean_json(line)).decode()
 
 
 def open_log(target: Path | IO[str], level: str, redactor: Redactor) -> logging.Handler:

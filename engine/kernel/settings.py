@@ -4,8 +4,9 @@ From the weakest to the strongest: default, file (TOML), environment (`.env` cou
 settings: they live in `engine.keys`.
 """
 
+import re
 import tomllib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
@@ -51,14 +52,17 @@ def _flag(value: object) -> bool:
 def _port(value: object) -> Port:
     if value == "off":
         return None
-    number = int(value) if isinstance(value, str) and value.isdecimal() else value
+    number = int(value) if isinstance(value, str) and value.isdecimal() and len(value) <= 5 else value
     if isinstance(number, int) and not isinstance(number, bool) and 0 <= number <= 65535:
         return number
     raise ValueError("a port from 0 to 65535, or `off`")
 
 
 def _folder(value: object) -> Path | None:
-    return Path(_text(value)).expanduser() if value else None
+    try:
+        return Path(_text(value)).expanduser() if value else None
+    except RuntimeError:
+        raise ValueError("a folder; there is no such home") from None
 
 
 def _choice(*choices: str) -> Callable[[object], str]:
@@ -193,31 +197,39 @@ def load(file: Path, environ: Mapping[str, str], flags: Mapping[str, object], *,
 def save(file: Path, key: str, value: object) -> None:
     """Write one setting into the TOML file, which keeps its comments and its order.
 
-    Raises InvalidInput when there is no such setting or the value is wrong, InvalidConfig when the file cannot be read.
+    Raises InvalidInput when there is no such setting or the value is wrong, InvalidConfig when the file cannot be
+    read or written.
     """
     import tomlkit  # only needed here, and no part of starting up
     from tomlkit.exceptions import TOMLKitError
-    from tomlkit.items import Table
+    from tomlkit.items import InlineTable
 
     spec = next((spec for _, spec, _ in specs() if spec.key == key), None)
     if spec is None:
         raise InvalidInput(f"There is no setting {shown(key)}.", why=_hint(key), details={"path": key})
     _parsed(spec, value, key)
+    file = file.resolve()  # a link stays a link
     try:
         document = tomlkit.parse(file.read_text(encoding="utf-8") if file.exists() else "")
-    except TOMLKitError as error:
+    except (OSError, UnicodeDecodeError, TOMLKitError) as error:
         raise InvalidConfig(f"{file} cannot be read.", why=f"{error}.", details={"file": str(file)}) from None
     *sections, last = key.split(".")
     table: Any = document
     for section in sections:
-        if not isinstance(table.get(section), Table):
-            table[section] = tomlkit.table(is_super_table=section != sections[-1])
+        if not isinstance(table.get(section), MutableMapping):
+            inline = isinstance(table, InlineTable)
+            table[section] = tomlkit.inline_table() if inline else tomlkit.table(is_super_table=section != sections[-1])
         table = table[section]
     table[last] = value
-    file.parent.mkdir(parents=True, exist_ok=True)
     fresh = file.with_name(file.name + ".new")
-    fresh.write_text(tomlkit.dumps(document), encoding="utf-8")
-    fresh.replace(file)
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        fresh.write_text(tomlkit.dumps(document), encoding="utf-8")
+        fresh.replace(file)
+    except OSError as error:
+        raise InvalidConfig(
+            f"{file} cannot be written.", why=f"{error.strerror}.", details={"file": str(file)}
+        ) from None
 
 
 def _read(file: Path, *, must_exist: bool) -> dict[str, object]:
@@ -240,12 +252,14 @@ def _read(file: Path, *, must_exist: bool) -> dict[str, object]:
         raise InvalidConfig(
             f"The settings file {file} is not UTF-8.", why=f"At byte {error.start}.", details={"file": str(file)}
         ) from None
-    except tomllib.TOMLDecodeError as error:
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        at = re.search(r"at line (\d+), column (\d+)", str(error))
         raise InvalidConfig(
             f"The settings file {file} cannot be read.",
             why=f"{error}.",
             fix="Mend the line, or start with another file: --config FILE.",
-            details={"file": str(file), "problem": str(error)},
+            details={"file": str(file), "problem": str(error)}
+            | ({"line": int(at[1]), "column": int(at[2])} if at else {}),
         ) from None
     known = {spec.key for _, spec, _ in specs()}
     values = dict(_flattened(tree))

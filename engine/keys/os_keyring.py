@@ -30,8 +30,15 @@ class OsKeyring:
         """The safe keyring of this system. Takes about 0.2 s. Raises KeyringUnavailable saying what was found."""
         import keyring  # slow to import, and only wanted when a key is
 
-        backend: Any = keyring.get_keyring()
-        inner = getattr(backend, "backends", None)  # a chain: only its first member would be written to
+        try:
+            backend: Any = keyring.get_keyring()
+            inner = getattr(backend, "backends", None)  # a chain: only its first member would be written to
+        except Exception as error:  # a backend that is configured and not there raises whatever it likes
+            raise KeyringUnavailable(
+                "There is no keyring that keeps secrets safe.",
+                why=f"The one that is configured cannot be loaded ({type(error).__name__}).",
+                fix=_FIX,
+            ) from None
         if inner:
             backend = inner[0]
         name = f"{type(backend).__module__}.{type(backend).__qualname__}"

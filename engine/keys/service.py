@@ -5,12 +5,14 @@ besides the keyring is a list of their names, so that they can be shown: never a
 """
 
 import asyncio
+import threading
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import TypeVar, cast
 from urllib.parse import urlsplit
 
-from engine.kernel.errors import InvalidInput, KeyringUnavailable, NotFound
+from engine.kernel.errors import InvalidInput, KeyringUnavailable, NotFound, shown
 from engine.kernel.world import World
 from engine.keys.environment import VARIABLES, keys_in
 from engine.keys.memory import MemoryKeys
@@ -41,7 +43,9 @@ class Keys:
         world: World,
         find_keyring: Callable[[], KeyStore],
         learn: Callable[[list[str]], None],
+        timeout_s: float = KEYRING_TIMEOUT_S,
     ) -> None:
+        self._timeout_s = timeout_s
         self._shelf, self._world, self._find, self._learn = shelf, world, find_keyring, learn
         self._keyring: KeyStore | None = None
         self._memory = MemoryKeys()
@@ -132,12 +136,12 @@ class Keys:
 
     async def _ask(self, call: Callable[..., T], *arguments: str) -> T:
         try:
-            async with asyncio.timeout(KEYRING_TIMEOUT_S):
-                return await asyncio.to_thread(call, *arguments)
+            async with asyncio.timeout(self._timeout_s):
+                return await _on_thread(lambda: call(*arguments))
         except TimeoutError:
             raise KeyringUnavailable(
                 "The keyring does not answer.",
-                why=f"It did not within {KEYRING_TIMEOUT_S:.0f} seconds: it may be waiting for its password.",
+                why=f"It did not within {self._timeout_s:g} seconds: it may be waiting for its password.",
                 fix="Unlock it, and try again.",
             ) from None
 
@@ -148,10 +152,42 @@ class Keys:
         return info
 
 
+async def _on_thread(call: Callable[[], T]) -> T:
+    """The result of `call`, which may never come: a daemon's thread, so that one that waits for a password keeps nobody
+    from quitting."""
+    loop = asyncio.get_running_loop()
+    answer: asyncio.Future[T] = loop.create_future()
+
+    def settle(result: T | None, error: Exception | None) -> None:
+        if answer.done():  # nobody waits any more
+            return
+        if error is None:
+            answer.set_result(cast("T", result))
+        else:
+            answer.set_exception(error)
+
+    def run() -> None:
+        result, failure = None, None
+        try:
+            result = call()
+        except Exception as error:
+            failure = error
+        with suppress(RuntimeError):  # the loop has been closed meanwhile
+            loop.call_soon_threadsafe(settle, result, failure)
+
+    threading.Thread(target=run, name="keyring", daemon=True).start()
+    return await answer
+
+
 def origin_of(address: str) -> str:
-    """Scheme, host and port of an address: what a key is bound to."""
-    parts = urlsplit(address)
-    port = parts.port or {"http": 80, "https": 443}.get(parts.scheme, 0)
+    """Scheme, host and port of an address: what a key is bound to. Raises InvalidInput for what is no address."""
+    try:
+        parts = urlsplit(address)
+        port = parts.port or {"http": 80, "https": 443}.get(parts.scheme, 0)
+    except ValueError as error:
+        raise InvalidInput(
+            f"{shown(address)} is no address.", why=f"{error}.", fix="Write it like http://127.0.0.1:11434."
+        ) from None
     return f"{parts.scheme}://{parts.hostname or ''}:{port}" if parts.scheme else ""
 
 

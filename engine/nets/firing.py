@@ -7,7 +7,7 @@ as the firing would leave it, so that what comes with a firing can allow it.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -15,7 +15,7 @@ from engine.kernel.errors import NotEnabled, NotFound
 from engine.nets.marking import enabled, in_words, lacking, moved
 from engine.nets.model import Mode, Net, Transition
 from engine.nets.token import Event, Token
-from engine.rules.evaluation import evaluate
+from engine.rules.evaluation import evaluate, holds
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +45,9 @@ def fire(net: Net, token: Token, mode: Mode, at: datetime, *, patch: Mapping[str
     Raises NotEnabled naming each place that lacks or holds too many, and each guard that said no, with its reason.
     """
     data = merged(token.data, patch) if patch else token.data
-    if blockers := obstacles(token, mode, data):
-        raise not_enabled(net, token, mode.transition, blockers)
+    guard = mode.transition.guard
+    if not enabled(token.marking, mode) or (guard is not None and not holds(guard, data, token.metadata)):
+        raise not_enabled(net, token, mode.transition, obstacles(token, mode, data))
     after = moved(token.marking, mode)
     event = Event(
         token=token.id,
@@ -60,7 +61,10 @@ def fire(net: Net, token: Token, mode: Mode, at: datetime, *, patch: Mapping[str
         data=patch or None,
         actor=actor,
     )
-    return Firing(replace(token, marking=after, data=data, version=event.sequence, updated_at=at), (event,))
+    fired = Token(
+        token.id, token.workflow, after, data, token.metadata, event.sequence, token.created_at, at, token.head
+    )
+    return Firing(fired, (event,))
 
 
 def obstacles(token: Token, mode: Mode, data: Mapping[str, Any]) -> list[str]:

@@ -41,12 +41,13 @@ def lacking(marking: Marking, arcs: Iterable[Arc]) -> list[Arc]:
 
 def enabled(marking: Marking, mode: Mode) -> bool:
     """Whether the places let `mode` fire; guards are not looked at."""
-    transition = mode.transition
-    return (
-        all(marking.get(arc.place, 0) >= arc.weight for arc in mode.inputs)
-        and all(marking.get(arc.place, 0) >= arc.weight for arc in transition.reads)
-        and all(marking.get(arc.place, 0) < arc.weight for arc in transition.inhibitors)
-    )
+    for arc in mode.inputs:
+        if marking.get(arc.place, 0) < arc.weight:
+            return False
+    for arc in mode.transition.reads:
+        if marking.get(arc.place, 0) < arc.weight:
+            return False
+    return not any(marking.get(arc.place, 0) >= arc.weight for arc in mode.transition.inhibitors)
 
 
 def in_words(marking: Marking, order: Iterable[str]) -> str:

@@ -97,7 +97,7 @@ class Net:
 
 def _modes(transition: Transition) -> Iterator[Mode]:
     if not transition.sources:
-        yield Mode(transition, None, transition.inputs)
+        yield Mode(transition, None, merged(transition.inputs))
     for source in transition.sources:
         yield Mode(transition, source, merged((*transition.inputs, Arc(source))))
 

@@ -130,8 +130,16 @@ def _places(fields: "_Fields") -> Iterator[Place]:
 
 def _initial(fields: "_Fields", places: Sequence[Place]) -> dict[str, int]:
     marking = fields.sequence("initialMarking", most=MOST_PLACES)
+    named = fields.text("initialState", "initialPlace", default="")
+    if marking and named:
+        raise InvalidInput(
+            "initialMarking and an initial place are both given.",
+            why="Each says where the tokens are at the beginning.",
+            fix="Keep one.",
+            details={"path": "initialMarking"},
+        )
     if not marking:
-        return {fields.text("initialState", "initialPlace", default="") or places[0].id: 1}
+        return {named or places[0].id: 1}
     initial: dict[str, int] = {}
     for path, item in marking:
         one = _Fields(item, path, ["place", "tokens"])
@@ -194,8 +202,16 @@ class _Fields:
         self._path = path
         if not isinstance(source, Mapping):
             raise InvalidInput(f"{path or 'The workflow'} is not an object.", details={"path": path})
-        self._values = {_camel(str(key)): value for key, value in source.items()}
-        for key in self._values:
+        self._values: dict[str, Any] = {}
+        for name, value in source.items():
+            key = _camel(str(name))
+            if key in self._values:
+                raise InvalidInput(
+                    f"{self.at(key)} is given twice, in camel and in snake case.",
+                    fix="Keep one.",
+                    details={"path": self.at(key)},
+                )
+            self._values[key] = value
             if key not in known:
                 close = nearest(key, known)
                 raise InvalidInput(
@@ -221,7 +237,7 @@ class _Fields:
 
     def text(self, *keys: str, default: str | None = None, limit: int = MOST_CHARACTERS) -> str:
         value = self.value(*keys)
-        if value is None and default is not None:
+        if default is not None and (value is None or value == ""):
             return default
         if value is None:
             raise InvalidInput(f"{self.at(keys[0])} is missing.", fix="Add it.", details={"path": self.at(keys[0])})

@@ -31,6 +31,7 @@ class _Missing:
 
 
 MISSING = _Missing()
+_NOTHING = "there is no rule to ask"
 
 
 def evaluate(rule: Rule, data: Mapping[str, Any], metadata: Mapping[str, Any]) -> Evaluation:
@@ -40,16 +41,36 @@ def evaluate(rule: Rule, data: Mapping[str, Any], metadata: Mapping[str, Any]) -
         case And(rules):
             parts = tuple(evaluate(one, data, metadata) for one in rules)
             failed = [part.reason for part in parts if not part.passed]
-            return Evaluation(not failed, "; ".join(failed or [part.reason for part in parts]), parts)
+            return Evaluation(not failed, "; ".join(failed or [part.reason for part in parts]) or _NOTHING, parts)
         case Or(rules):
             parts = tuple(evaluate(one, data, metadata) for one in rules)
             held = [part.reason for part in parts if part.passed]
-            return Evaluation(bool(held), " and ".join(held or [part.reason for part in parts]), parts)
+            return Evaluation(bool(held), " and ".join(held or [part.reason for part in parts]) or _NOTHING, parts)
         case Not(inner):
             part = evaluate(inner, data, metadata)
             return Evaluation(not part.passed, part.reason, (part,))
         case _:
             return _field(rule, value_of(rule.field, data, metadata))
+
+
+def holds(rule: Rule, data: Mapping[str, Any], metadata: Mapping[str, Any]) -> bool:
+    """The same answer without its reason, and several times as fast."""
+    if isinstance(rule, And):
+        return all(holds(one, data, metadata) for one in rule.rules)
+    if isinstance(rule, Or):
+        return any(holds(one, data, metadata) for one in rule.rules)
+    if isinstance(rule, Not):
+        return not holds(rule.rule, data, metadata)
+    value = value_of(rule.field, data, metadata)
+    if value is MISSING:
+        return False
+    if isinstance(rule, FieldExists):
+        return True
+    if isinstance(rule, FieldEquals):
+        return same_json(value, rule.value)
+    if isinstance(rule, FieldContains):
+        return isinstance(value, str) and rule.substring in value
+    return is_number(value) and (value > rule.value if isinstance(rule, FieldGreaterThan) else value < rule.value)
 
 
 def _field(
@@ -87,6 +108,8 @@ def _compared(passed: bool, name: str, value: Any, yes: str, no: str, bound: flo
 
 def value_of(field: str, data: Mapping[str, Any], metadata: Mapping[str, Any]) -> object:
     """What is at the dotted path `field`, or MISSING. `data.` and `metadata.` at its beginning choose where to look."""
+    if "." not in field and field in data:
+        return data[field]
     first, _, rest = field.partition(".")
     places: tuple[Mapping[str, Any], ...] = (data, metadata)
     if rest and first == "data" and "data" not in data:
@@ -105,10 +128,18 @@ def value_of(field: str, data: Mapping[str, Any], metadata: Mapping[str, Any]) -
 
 
 def same_json(one: object, other: object) -> bool:
-    """Equality as JSON has it: 1 is 1.0, but true is not 1."""
-    if isinstance(one, bool) or isinstance(other, bool):
-        return one is other
-    return one == other
+    """Equality as JSON has it: 1 is 1.0, but true is not 1, also inside lists and objects."""
+    match one, other:
+        case bool(), _:
+            return one is other
+        case _, bool():
+            return False
+        case Mapping(), Mapping():
+            return one.keys() == other.keys() and all(same_json(value, other[key]) for key, value in one.items())
+        case ((list() | tuple()), (list() | tuple())):
+            return len(one) == len(other) and all(map(same_json, one, other))
+        case _:
+            return one == other
 
 
 def is_number(value: object) -> TypeGuard[int | float]:

@@ -1,9 +1,10 @@
 """Rules as JSON, in and out: `{"type": "FieldGreaterThan", "field": "score", "value": 80}`."""
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
-from engine.kernel.errors import InvalidInput, nearest
+from engine.kernel.errors import InvalidInput, nearest, shown
 from engine.rules.evaluation import is_number
 from engine.rules.expression import MOST_NESTING
 from engine.rules.model import (
@@ -61,7 +62,7 @@ def read(source: object, path: str = "rule", depth: int = 0) -> Rule:
         case _:
             close = nearest(str(kind), TYPES)
             raise InvalidInput(
-                f"{path}.type {kind!r} is no kind of rule.",
+                f"{path}.type {shown(str(kind))} is no kind of rule.",
                 why=f"Did you mean {close[0]}?" if close else "",
                 fix=f"Use one of {', '.join(TYPES)}.",
                 details={"path": f"{path}.type", "nearest": close},
@@ -99,6 +100,6 @@ def _text(source: Mapping[str, Any], key: str, path: str) -> str:
 
 def _number(source: Mapping[str, Any], path: str) -> float:
     value = _present(source, "value", path)
-    if not is_number(value):
+    if not is_number(value) or not math.isfinite(value):
         raise InvalidInput(f"{path}.value is not a number.", fix="Give a number.", details={"path": f"{path}.value"})
     return float(value) if isinstance(value, float) else int(value)

@@ -1,7 +1,7 @@
 """What the rooms need of a store. Every adapter passes the same contract tests (`tests/contract`).
 
 What a method acknowledges is durable: a store that can sync has synced. Errors are `StoreUnavailable` and
-`StoreCorrupt`, besides those that a method names.
+`StoreCorrupt`, and `InvalidInput` for what cannot be stored, besides those that a method names.
 """
 
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -85,7 +85,8 @@ class Ledger(Protocol):
         ...
 
     def every_token(self) -> AsyncIterator[tuple[Token, Sequence[Event]]]:
-        """All tokens with their histories, to be checked."""
+        """All tokens with their histories, each of one moment, to be checked. A history ends before the first event
+        that cannot be read. Raises StoreCorrupt when a token itself cannot."""
         ...
 
 

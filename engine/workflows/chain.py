@@ -12,6 +12,7 @@ from typing import Any
 
 import orjson
 
+from engine.nets.firing import merged
 from engine.nets.token import Event, Token
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -29,15 +30,20 @@ def origin(token: Token) -> bytes:
 
 def first_break(token: Token, events: Iterable[Event]) -> int | None:
     """The sequence of the first event that does not fit the chain, or of the first missing one; None when all is well.
+    The number after the last one when the token is not what its history makes of it.
 
     `events` are the token's whole history in order.
     """
-    previous, expected = origin(token), 1
+    previous, expected, last = origin(token), 1, None
+    data: Mapping[str, Any] = {}
     for event in events:
         if event.sequence != expected or event.hash != digest(_content(event), previous):
             return expected
-        previous, expected = event.hash, expected + 1
-    return None if previous == token.head and expected == token.version + 1 else expected
+        data = merged(data, event.data or {}) if last else event.data or {}
+        previous, expected, last = event.hash, expected + 1, event
+    whole = previous == token.head and expected == token.version + 1 and last is not None
+    same = whole and last is not None and (token.marking, token.data, token.updated_at) == (last.after, data, last.at)
+    return None if same else expected
 
 
 def digest(content: Mapping[str, Any], previous: bytes) -> bytes:

@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -27,6 +28,7 @@ from engine.workflows.events import TokenChanged, WorkflowAdded
 from engine.workflows.model import Workflow
 
 MOST_DATA_BYTES = 1_000_000
+MOST_WORKFLOW_BYTES = 10_000_000
 ANALYSIS_TIMEOUT_S = 2.0
 _REMEMBERED = 256  # analyses
 
@@ -112,13 +114,15 @@ class Workflows:
     ) -> Token:
         """Start a token in the workflow's first marking, or with one token on `initial_place`.
 
-        `data` and `metadata` are JSON objects; they are checked here.
+        `data` and `metadata` are JSON objects; they are checked and copied here.
 
         Raises NotFound for the workflow or the place, TooLarge and InvalidInput for the data, Conflict when the key was
         used for another request.
         """
         workflow = await self._ledger.workflow(workflow_id)
-        carried, known = _checked(data or {}, "data"), _checked(metadata or {}, "metadata")
+        carried, known = (
+            _checked({} if one is None else one, path) for one, path in ((data, "data"), (metadata, "metadata"))
+        )
         once = _once(idempotency_key, ["create", workflow_id, carried, known, initial_place])
         if once and (earlier := await self._ledger.replayed(once)):
             return earlier
@@ -129,9 +133,10 @@ class Workflows:
         token = Token(self._world.new_id(), workflow.id, marking, carried, known, 1, now, now)
         created = Event(token.id, 1, "created", marking, now, data=carried or None, actor=caller.name)
         created = chain.seal(created, chain.origin(token))
-        token = await self._ledger.add_token(replace(token, head=created.hash), [created], once)
-        self._bus.publish([TokenChanged(token, (created,))])
-        return token
+        stored = await self._ledger.add_token(replace(token, head=created.hash), [created], once)
+        if stored.id == token.id:  # not one that another request under the same key has made
+            self._bus.publish([TokenChanged(stored, (created,))])
+        return stored
 
     async def fire(
         self,
@@ -151,7 +156,7 @@ class Workflows:
         Raises NotFound, NotEnabled (which place lacks what, which guard said no), Conflict (the token moved:
         `details.current`), TooLarge and InvalidInput for the data.
         """
-        patch = _checked(data, "data") if data else None
+        patch = None if data is None else _checked(data, "data")
         once = _once(idempotency_key, ["fire", token_id, transition, patch, source, expected])
         if once and (earlier := await self._ledger.replayed(once)):
             return earlier
@@ -162,10 +167,11 @@ class Workflows:
         mode = firing.choose_mode(workflow.net, token, transition, source)
         fired = firing.fire(workflow.net, token, mode, self._world.now(), patch=patch, actor=caller.name)
         if patch:
-            _checked(fired.token.data, "data")
+            _sized(orjson.dumps(fired.token.data), "data")
         events = tuple(_sealed(fired.events, token.head))
         moved = await self._ledger.commit(replace(fired.token, head=events[-1].hash), events, once)
-        self._bus.publish([TokenChanged(moved, events)])
+        if moved.head == events[-1].hash:  # not what another request under the same key has made of it
+            self._bus.publish([TokenChanged(moved, events)])
         return moved
 
     async def token(self, token_id: str) -> Token:
@@ -209,8 +215,8 @@ class Workflows:
 
 
 def read_checked(source: Mapping[str, Any]) -> Definition:
-    """The definition in `source`, whose parts fit together. Raises InvalidInput and InvalidWorkflow."""
-    definition = notation.read(source)
+    """The definition in `source`, whose parts fit together. Raises InvalidInput, TooLarge and InvalidWorkflow."""
+    definition = notation.read(_checked(source, "workflow", MOST_WORKFLOW_BYTES))
     _refuse(definition, [found for found in structure.check(definition.net) if found.severity is Severity.ERROR])
     return definition
 
@@ -243,24 +249,31 @@ def _sealed(events: Sequence[Event], head: bytes) -> Sequence[Event]:
     return sealed
 
 
-def _checked(data: object, path: str) -> Mapping[str, Any]:
-    """`data`, when it can be stored: JSON within bounds."""
+def _checked(data: object, path: str, most_bytes: int = MOST_DATA_BYTES) -> Mapping[str, Any]:
+    """A copy of `data`, when it can be stored: JSON within bounds, that comes back as it was."""
     if not isinstance(data, Mapping):
         raise InvalidInput(f"{path} is not an object.", fix="Give a JSON object.", details={"path": path})
     try:
-        size = len(orjson.dumps(data))
+        written = orjson.dumps([[[[data]]]])[4:-4]  # with room for what is put around it later
+        copy: Mapping[str, Any] = orjson.loads(written)
+        if copy != data:  # orjson makes null of NaN and text of a time
+            json.dumps(data, allow_nan=False)
     except (TypeError, ValueError, RecursionError) as error:
         raise InvalidInput(
             f"{path} cannot be written as JSON.", why=f"{error}.", fix="Change the value.", details={"path": path}
         ) from None
-    if size > MOST_DATA_BYTES:
+    _sized(written, path, most_bytes)
+    return copy
+
+
+def _sized(written: bytes, path: str, most_bytes: int = MOST_DATA_BYTES) -> None:
+    if len(written) > most_bytes:
         raise TooLarge(
-            f"{path} takes {size:,} bytes.",
-            why=f"A token holds up to {MOST_DATA_BYTES:,}.",
-            fix="Store it elsewhere and keep a reference to it.",
-            details={"path": path, "limit": MOST_DATA_BYTES},
+            f"{path} takes {len(written):,} bytes.",
+            why=f"Up to {most_bytes:,} are kept.",
+            fix="Store it elsewhere and keep a reference to it." if path != "workflow" else "Cut it into smaller ones.",
+            details={"path": path, "limit": most_bytes},
         )
-    return data
 
 
 def _once(key: str | None, request: Sequence[object]) -> Once | None:
@@ -272,4 +285,7 @@ def _once(key: str | None, request: Sequence[object]) -> Once | None:
             fix="Give 1 to 200 characters.",
             details={"path": "idempotencyKey"},
         )
-    return Once(key, hashlib.sha256(orjson.dumps(request, option=orjson.OPT_SORT_KEYS)).digest())
+    try:
+        return Once(key, hashlib.sha256(orjson.dumps(request, option=orjson.OPT_SORT_KEYS)).digest())
+    except TypeError as error:
+        raise InvalidInput("The request is not valid Unicode.", why=f"{error}.", fix="Change it.") from None

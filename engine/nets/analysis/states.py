@@ -78,6 +78,8 @@ def explore(net: Net, most_states: int, keep_going: KeepGoing) -> StateSpace:
     space = StateSpace(net)
     first = tuple(net.initial.get(place, 0) for place in net.place_ids)
     number = {first: 0}
+    weights = [sum(first)]
+    least = [weights[0]]  # the least weight on the way to each state
     space.states.append(first)
     space.parents.append((0, -1))
     for state, tokens in enumerate(space.states):  # grows
@@ -94,7 +96,10 @@ def explore(net: Net, most_states: int, keep_going: KeepGoing) -> StateSpace:
                 found = number[after] = len(space.states)
                 space.states.append(after)
                 space.parents.append((state, move.mode))
-                if not space.unbounded and (growing := _grows(space, moves, found)):
+                weights.append(sum(after))
+                least.append(min(least[state], weights[found]))
+                heavier = weights[found] > least[found]  # than some ancestor; only then it can cover one
+                if heavier and not space.unbounded and (growing := _grows(space, moves, weights, found)):
                     space.unbounded = found, growing
                     most_states = min(most_states, found + _BEYOND)
                 if found >= most_states:
@@ -129,10 +134,10 @@ def _moves(net: Net) -> list[_Move]:
     return moves
 
 
-def _grows(space: StateSpace, moves: list[_Move], state: int) -> tuple[int, ...]:
+def _grows(space: StateSpace, moves: list[_Move], weights: list[int], state: int) -> tuple[int, ...]:
     """The places that grow without end when the steps from some ancestor to `state` are repeated."""
     tokens = space.states[state]
-    weight = sum(tokens)
+    weight = weights[state]
     inhibited: set[int] = set()
     reset: set[int] = set()
     at = state
@@ -141,7 +146,7 @@ def _grows(space: StateSpace, moves: list[_Move], state: int) -> tuple[int, ...]
         inhibited.update(place for place, _ in moves[mode].below)
         reset.update(moves[mode].empties)
         before = space.states[at]
-        if sum(before) < weight and all(b <= a for b, a in zip(before, tokens, strict=True)):
+        if weights[at] < weight and all(b <= a for b, a in zip(before, tokens, strict=True)):
             more = [place for place, (b, a) in enumerate(zip(before, tokens, strict=True)) if b < a]
             growing = tuple(place for place in more if place not in reset)
             if growing and not inhibited.intersection(more):

@@ -103,11 +103,9 @@ class _Report:
 
     @cached_property
     def livelocked(self) -> list[int]:
-        """States of bottom components in which something moves and nothing is final."""
-        moving = {self.component[state] for state, outgoing in enumerate(self.space.edges) if outgoing}
-        final = {self.component[state] for state in self.final_states}
-        trapped = (self.bottoms & moving) - final
-        return [state for state, component in enumerate(self.component) if component in trapped]
+        """States from which neither a final marking nor a dead end can be reached: something moves for ever."""
+        ends = can_reach(self.space.edges, [*self.final_states, *self.dead_ends])
+        return [state for state in range(len(self.space.states)) if state not in ends]
 
     @cached_property
     def live(self) -> bool:
@@ -116,6 +114,11 @@ class _Report:
             if self.component[state] in fired:
                 fired[self.component[state]].update(self.net.modes[mode].transition.id for mode, _ in outgoing)
         return all(len(names) == len(self.net.transitions) for names in fired.values())
+
+    @cached_property
+    def monotone(self) -> bool:
+        """More tokens never hinder a firing. Then what can complete, properly and from everywhere, is bounded."""
+        return not any(transition.inhibitors or transition.resets for transition in self.net.transitions)
 
     # -- the report -----------------------------------------------------------------------------------------------
 
@@ -130,7 +133,7 @@ class _Report:
             livelock_free = not self.livelocked if self.complete else None
             if self.complete:
                 sound = bool(option and proper and not self.dead_transitions)
-            elif proper is False or self.deadlocks:
+            elif proper is False or self.deadlocks or (unbounded and self.monotone):
                 sound = False
         return Analysis(
             complete=self.complete,
@@ -182,7 +185,9 @@ class _Report:
                 state,
                 places=names,
             )
-        elif crowded := next((s for s, tokens in enumerate(self.space.states) if max(tokens, default=0) > 1), 0):
+            return
+        crowded = next((s for s, tokens in enumerate(self.space.states) if max(tokens, default=0) > 1), None)
+        if crowded is not None:
             tokens = self.space.states[crowded]
             names = tuple(place for place, count in zip(self.net.place_ids, tokens, strict=True) if count > 1)
             yield self._finding(
@@ -194,7 +199,8 @@ class _Report:
             )
 
     def _deadlock(self) -> Iterator[Finding]:
-        stuck = [state for state in self.deadlocks if state not in set(self.improper)]
+        improper = set(self.improper)
+        stuck = [state for state in self.deadlocks if state not in improper]
         if stuck:
             words = self._words(stuck[0])
             more = f" (and {len(stuck) - 1} more such states)" if len(stuck) > 1 else ""

@@ -9,7 +9,7 @@ fails undoes its own work alone.
 import asyncio
 import sqlite3
 from asyncio import Future, Queue, Task
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import datetime
 from pathlib import Path
@@ -18,18 +18,20 @@ from typing import Any, TypeVar, cast
 import aiosqlite
 
 from engine.kernel.errors import StoreCorrupt
-from engine.store.sqlite.errors import translate, translated
+from engine.store.sqlite.errors import closed, translate, translated
 from engine.store.sqlite.holder import Holder
 from engine.store.sqlite.migrations import STEPS
 
 T = TypeVar("T")
 Write = Callable[[sqlite3.Connection], T]
 Row = tuple[Any, ...]
+Read = Callable[[str, Sequence[Any]], Awaitable[list[Row]]]
 
 _READERS = 2
 _MOST_IN_GROUP = 256
 _CHECKPOINT_EVERY = 2_000  # writes
-_BUSY_MS = 3_000
+_BUSY_MS = 3_000  # how long another program's transaction is waited for
+_OURS = {"workflows", "tokens", "events"}
 
 
 class Database:
@@ -41,10 +43,11 @@ class Database:
         self._queue: Queue[tuple[Write[Any], Future[Any]]] = Queue(maxsize=8192)
         self._readers: asyncio.LifoQueue[aiosqlite.Connection] = asyncio.LifoQueue()
         self._task: Task[None] | None = None
+        self._closed = False
         self.commits = 0
 
     @classmethod
-    async def open(cls, path: Path, now: datetime) -> "Database":
+    async def open(cls, path: Path, now: datetime, *, busy_ms: int = _BUSY_MS) -> "Database":
         """Open or create the file, bring its schema up to date (after a copy of what was there, dated `now`), and take
         it for this process.
 
@@ -53,16 +56,23 @@ class Database:
         """
         holder = Holder(path)
         writer: aiosqlite.Connection | None = None
+        readers: list[aiosqlite.Connection] = []
         try:
             with translated(path):
-                writer = await _connect(path)
+                writer = await _connect(path, busy_ms)
                 database = cls(path, holder, writer)
+                await database._on_writer(lambda connection: _recognise(connection, path))
+                await _prepare(writer)
                 await database._on_writer(lambda connection: _migrate(connection, path, now))
                 for _ in range(_READERS):
-                    database._readers.put_nowait(await _connect(path, read_only=True))
+                    reader = await _connect(path, busy_ms)
+                    readers.append(reader)
+                    await _prepare(reader, read_only=True)
+                    database._readers.put_nowait(reader)
         except BaseException:
-            if writer is not None:
-                await writer.close()
+            for connection in (*readers, writer):
+                if connection is not None:
+                    await connection.close()
             holder.release()
             raise
         database._task = asyncio.create_task(database._commit_groups(), name="sqlite-writer")
@@ -73,6 +83,8 @@ class Database:
 
         A caller that is cancelled while waiting does not undo the commit.
         """
+        if self._closed:
+            raise closed(self.path)
         answer: Future[T] = asyncio.get_running_loop().create_future()
         await self._queue.put((function, answer))
         return await asyncio.shield(answer)
@@ -82,20 +94,38 @@ class Database:
         async with self._reader() as connection:
             return cast("list[Row]", await connection.execute_fetchall(statement, parameters))
 
+    @asynccontextmanager
+    async def snapshot(self) -> AsyncIterator[Read]:
+        """A way to read that sees one and the same moment each time."""
+        async with self._reader() as connection:
+
+            async def read(statement: str, parameters: Sequence[Any]) -> list[Row]:
+                return cast("list[Row]", await connection.execute_fetchall(statement, parameters))
+
+            await connection.execute_fetchall("begin")
+            try:
+                yield read
+            finally:
+                await connection.execute_fetchall("rollback")
+
     async def check(self) -> list[str]:
         """What SQLite finds wrong in the file; empty when it is healthy."""
         rows = await self.read("pragma quick_check")
         return [str(row[0]) for row in rows if row[0] != "ok"]
 
     async def close(self) -> None:
-        """Finish what is queued, fold the log into the file, and let go of it."""
+        """Finish what is queued and what is being read, fold the log into the file, and let go of it."""
+        if self._closed:
+            return
+        self._closed = True
         if self._task:
-            await self._queue.join()
+            if not self._task.done():
+                await self._queue.join()
             self._task.cancel()
             with suppress(asyncio.CancelledError):
                 await self._task
-        while not self._readers.empty():
-            await self._readers.get_nowait().close()
+        for _ in range(_READERS):
+            await (await self._readers.get()).close()
         with suppress(sqlite3.Error):
             await self._on_writer(lambda connection: connection.execute("pragma wal_checkpoint(truncate)").fetchall())
         await self._writer.close()
@@ -103,6 +133,8 @@ class Database:
 
     @asynccontextmanager
     async def _reader(self) -> AsyncIterator[aiosqlite.Connection]:
+        if self._closed:
+            raise closed(self.path)
         connection = await self._readers.get()
         try:
             with translated(self.path):
@@ -144,7 +176,8 @@ class Database:
             if failure is None:
                 answer.set_result(value)
             else:
-                answer.set_exception(translate(failure, self.path) if isinstance(failure, sqlite3.Error) else failure)
+                foreign = isinstance(failure, sqlite3.Error | UnicodeEncodeError)
+                answer.set_exception(translate(failure, self.path) if foreign else failure)
 
 
 def _run_group(connection: sqlite3.Connection, functions: Sequence[Write[Any]]) -> list[tuple[Any, Exception | None]]:
@@ -170,30 +203,35 @@ def _run_group(connection: sqlite3.Connection, functions: Sequence[Write[Any]]) 
     return outcomes
 
 
-async def _connect(path: Path, *, read_only: bool = False) -> aiosqlite.Connection:
-    connection = await aiosqlite.connect(path, isolation_level=None, cached_statements=256)
-    try:
-        for pragma in (
-            f"busy_timeout={_BUSY_MS}",
-            "journal_mode=wal",
-            "synchronous=full",
-            "wal_autocheckpoint=0",  # only the writer checkpoints, between groups
-            "foreign_keys=on",
-            "trusted_schema=off",
-            "temp_store=memory",
-            *(("query_only=on",) if read_only else ()),
-        ):
-            # fetchall: an unread row would keep a statement open, and the next savepoint would fail
-            await connection.execute_fetchall(f"pragma {pragma}")
-    except BaseException:
-        await connection.close()
-        raise
-    return connection
+def _connect(path: Path, busy_ms: int) -> aiosqlite.Connection:
+    return aiosqlite.connect(path, timeout=busy_ms / 1000, isolation_level=None, cached_statements=256)
 
 
-def _migrate(connection: sqlite3.Connection, path: Path, now: datetime) -> None:
-    """Take the steps that are missing, each in one transaction with its number."""
+async def _prepare(connection: aiosqlite.Connection, *, read_only: bool = False) -> None:
+    for pragma in (
+        "journal_mode=wal",
+        "synchronous=full",
+        "wal_autocheckpoint=0",  # only the writer checkpoints, between groups
+        "foreign_keys=on",
+        "trusted_schema=off",
+        "temp_store=memory",
+        *(("query_only=on",) if read_only else ()),
+    ):
+        # fetchall: an unread row would keep a statement open, and the next savepoint would fail
+        await connection.execute_fetchall(f"pragma {pragma}")
+
+
+def _recognise(connection: sqlite3.Connection, path: Path) -> None:
+    """Refuse what is not ours to use. Only reads: a file that is refused is not changed."""
     (version,) = connection.execute("pragma user_version").fetchone()
+    tables = {name for (name,) in connection.execute("select name from sqlite_schema where type = 'table'")}
+    if tables and not (version and tables >= _OURS):
+        raise StoreCorrupt(
+            f"{path} is a database of another program.",
+            why="It has tables that are not ours.",
+            fix="Name another file with --store sqlite:///PATH. It was not changed.",
+            details={"path": str(path)},
+        )
     if version > len(STEPS):
         raise StoreCorrupt(
             f"The database {path} is of version {version}; this program knows versions up to {len(STEPS)}.",
@@ -201,14 +239,11 @@ def _migrate(connection: sqlite3.Connection, path: Path, now: datetime) -> None:
             fix="Update Circuit Breaker, or name another file with --store sqlite:///PATH. It was not changed.",
             details={"path": str(path), "version": version, "known": len(STEPS)},
         )
-    (tables,) = connection.execute("select count(*) from sqlite_schema").fetchone()
-    if version == 0 and tables:
-        raise StoreCorrupt(
-            f"{path} is a database of another program.",
-            why="It has tables that are not ours.",
-            fix="Name another file with --store sqlite:///PATH. It was not changed.",
-            details={"path": str(path)},
-        )
+
+
+def _migrate(connection: sqlite3.Connection, path: Path, now: datetime) -> None:
+    """Take the steps that are missing, each in one transaction with its number."""
+    (version,) = connection.execute("pragma user_version").fetchone()
     if 0 < version < len(STEPS):
         _copy(connection, path.with_name(f"{path.name}.v{version}-{now:%Y%m%dT%H%M%S}.backup"))
     for number in range(version, len(STEPS)):

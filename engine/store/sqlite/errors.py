@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from engine.kernel.errors import CircuitBreakerError, StoreCorrupt, StoreUnavailable
+from engine.kernel.errors import CircuitBreakerError, InvalidInput, StoreCorrupt, StoreUnavailable
 
 _BUSY = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 _DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
@@ -13,14 +13,23 @@ _DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 @contextmanager
 def translated(path: Path) -> Iterator[None]:
-    """Raise StoreUnavailable or StoreCorrupt for whatever SQLite raises inside."""
+    """Raise StoreUnavailable or StoreCorrupt for whatever SQLite raises inside, InvalidInput for a text that it cannot
+    take."""
     try:
         yield
-    except sqlite3.Error as error:
+    except (sqlite3.Error, UnicodeEncodeError) as error:
         raise translate(error, path) from error
 
 
-def translate(error: sqlite3.Error, path: Path) -> CircuitBreakerError:
+def closed(path: Path) -> StoreUnavailable:
+    return StoreUnavailable(
+        f"The database {path} is closed.", why="The program is ending.", details={"path": str(path)}
+    )
+
+
+def translate(error: Exception, path: Path) -> CircuitBreakerError:
+    if isinstance(error, UnicodeEncodeError):
+        return InvalidInput("A text is not valid Unicode.", why=f"{error}.", fix="Change it.")
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF
     details = {"path": str(path), "sqlite": getattr(error, "sqlite_errorname", "")}
     if code == sqlite3.SQLITE_NOTADB:
@@ -30,7 +39,7 @@ def translate(error: sqlite3.Error, path: Path) -> CircuitBreakerError:
             fix="Move it away, or name another file with --store sqlite:///PATH. It was not changed.",
             details=details,
         )
-    if code in _DAMAGED:
+    if code in _DAMAGED or "decode to UTF-8" in str(error):
         return StoreCorrupt(
             f"The database {path} is damaged.",
             why=f"SQLite says: {error}.",

@@ -5,6 +5,7 @@ The lock is on `NAME.lock`; who holds it stands in `NAME.holder`, a JSON file fo
 finds the running instance's address there.
 """
 
+import errno
 import os
 from collections.abc import Mapping
 from contextlib import suppress
@@ -26,19 +27,25 @@ class Holder:
         try:
             self._lock.acquire(timeout=0)
         except Timeout:
+            if not Path(
+                self._lock.lock_file
+            ).exists():  # filelock takes a file that cannot be made for one that is held
+                raise _unwritable(path, OSError(errno.ENOENT, "No file can be made there")) from None
             raise _held(path, holder_of(path)) from None
-        except OSError as error:
-            raise StoreUnavailable(
-                f"The folder {path.parent} cannot be written.",
-                why=f"{error.strerror}.",
-                fix="Name another with --data-dir.",
-                details={"path": str(path)},
-            ) from None
-        self.announce({})
+        except (OSError, NotImplementedError) as error:  # NotImplementedError: a file system without locks
+            raise _unwritable(path, error) from None
+        try:
+            self.announce({})
+        except StoreUnavailable:
+            self._lock.release()
+            raise
 
     def announce(self, addresses: Mapping[str, str]) -> None:
         """Say at which addresses this process serves."""
-        _card(self._path).write_bytes(orjson.dumps({"pid": os.getpid(), **addresses}))
+        try:
+            _card(self._path).write_bytes(orjson.dumps({"pid": os.getpid(), **addresses}))
+        except OSError as error:
+            raise _unwritable(self._path, error) from None
 
     def release(self) -> None:
         with suppress(OSError):
@@ -57,6 +64,15 @@ def holder_of(path: Path) -> Mapping[str, Any]:
 
 def _card(path: Path) -> Path:
     return path.with_name(path.name + ".holder")
+
+
+def _unwritable(path: Path, error: OSError | NotImplementedError) -> StoreUnavailable:
+    return StoreUnavailable(
+        f"The folder {path.parent} cannot be written.",
+        why=f"{getattr(error, 'strerror', None) or error}.",
+        fix="Name another with --data-dir.",
+        details={"path": str(path)},
+    )
 
 
 def _held(path: Path, card: Mapping[str, Any]) -> StoreUnavailable:

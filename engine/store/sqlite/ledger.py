@@ -3,10 +3,11 @@
 import sqlite3
 from collections import defaultdict
 from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
-from engine.kernel.errors import Conflict, NotFound
+from engine.kernel.errors import Conflict, NotFound, StoreCorrupt
 from engine.nets import notation
 from engine.nets.marking import in_words
 from engine.nets.notation import Definition
@@ -21,6 +22,9 @@ from engine.workflows.model import Workflow
 _WORKFLOW = "id, slug, version, definition, digest, created_at"
 _TOKEN = "id, workflow, marking, data, metadata, version, created_at, updated_at, head"
 _EVENT = "token, sequence, kind, transition, source, before, after, data, at, actor, hash"
+_EVENT_BYTES = ", ".join(  # for texts that may be damaged
+    name if name in ("sequence", "at", "hash") else f"cast({name} as blob)" for name in _EVENT.split(", ")
+)
 _RECENT = 1_000  # tokens at hand
 _MOST_AT_ONCE = 500  # parameters of one statement
 
@@ -70,14 +74,15 @@ class SqliteLedger:
         return self._workflows[workflow_id]
 
     async def workflows(self) -> Sequence[Workflow]:
-        rows = await self._database.read(f"select {_WORKFLOW} from workflows order by created_at, id")
+        rows = await self._database.read(f"select {_WORKFLOW} from workflows order by rowid")
         return [self._workflow(row) for row in rows]
 
     def _workflow(self, row: Row) -> Workflow:
         name, slug, version, body, digest, created = row
         if name not in self._workflows:
-            definition = notation.read(codec.loads(body))
-            self._workflows[name] = Workflow(name, slug, version, definition, digest, moment(created))
+            with codec.reading("workflow"):
+                definition = notation.read(codec.loads(body))
+                self._workflows[name] = Workflow(name, slug, version, definition, digest, moment(created))
         return self._workflows[name]
 
     # -- tokens ---------------------------------------------------------------------------------------------------
@@ -186,11 +191,18 @@ class SqliteLedger:
 
     async def every_token(self) -> AsyncIterator[tuple[Token, Sequence[Event]]]:
         after = None
-        while page := await self.tokens(first=200, after=after):
-            histories = await self.histories([token.id for token in page])
-            for token in page:
-                yield token, histories[token.id]
-            after = page[-1].id
+        while True:
+            async with self._database.snapshot() as read:
+                page = await read(
+                    f"select {_TOKEN} from tokens where ?1 is null or id < ?1 order by id desc limit 200", (after,)
+                )
+                events = f"select {_EVENT_BYTES} from events where token = ? order by sequence"
+                found = [(row, await read(events, (row[0],))) for row in page]
+            for row, history in found:
+                yield _token(row), _readable(history)
+            if not page:
+                return
+            after = page[-1][0]
 
 
 def _state(workflow: Workflow, token: Token) -> str:
@@ -214,9 +226,10 @@ def _token_row(token: Token) -> Row:
 def _token(row: Row) -> Token:
     name, workflow, marking, data, metadata, version, created, updated, head = row
     read = codec.loads
-    return Token(
-        name, workflow, read(marking), read(data), read(metadata), version, moment(created), moment(updated), head
-    )
+    with codec.reading("token"):
+        return Token(
+            name, workflow, read(marking), read(data), read(metadata), version, moment(created), moment(updated), head
+        )
 
 
 def _event_row(event: Event) -> Row:
@@ -241,9 +254,21 @@ def _event(row: Row) -> Event:
     def read(text: str | None) -> Any:
         return None if text is None else codec.loads(text)
 
-    return Event(
-        token, sequence, kind, read(after), moment(at), read(before), transition, source, read(data), actor, hash_
-    )
+    with codec.reading("history"):
+        return Event(
+            token, sequence, kind, read(after), moment(at), read(before), transition, source, read(data), actor, hash_
+        )
+
+
+def _readable(rows: Sequence[Row]) -> Sequence[Event]:
+    """The events before the first that cannot be read."""
+    events: list[Event] = []
+    with suppress(StoreCorrupt):
+        for *cells, hash_ in rows:
+            with codec.reading("history"):
+                texts = [cell.decode() if isinstance(cell, bytes) else cell for cell in cells]
+            events.append(_event((*texts, hash_)))
+    return events
 
 
 def _add_events(connection: sqlite3.Connection, rows: Sequence[Row]) -> None:
