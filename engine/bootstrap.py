@@ -36,6 +36,7 @@ from engine.store.sqlite.store import SqliteStore
 from engine.workflows.service import Workflows
 
 DATABASE = "circuit-breaker.db"
+KEYS_WITHIN_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +71,8 @@ async def build(
     async with AsyncExitStack() as stack:
         store = await _open_store(settings, data_dir, world)
         stack.push_async_callback(store.close)
-        keys = Keys(store.shelf, world, OsKeyring.find, redactor.learn)
+        addresses = _addresses(settings)
+        keys = Keys(store.shelf, world, OsKeyring.find, redactor.learn, addresses)
         if providers is None:
             providers = _providers(settings, keys, world, data_dir / "logs")
         for provider in providers.values():
@@ -78,10 +80,11 @@ async def build(
         catalog = Catalog(bus, list(providers))
         discovery = Discovery(providers, catalog)
         llm = Llm(providers, catalog, discovery, store.journal, bus, world)
-        addresses = _addresses(settings) | {id: provider.address for id, provider in providers.items()}
         workflows = Workflows(store.ledger, bus, world)
         await _load_examples(workflows)
-        await keys.load()
+        loading = asyncio.create_task(_load_keys(keys, discovery, providers), name="keys")
+        stack.push_async_callback(_ended, loading)
+        await asyncio.wait([loading], timeout=KEYS_WITHIN_S)  # a keyring that asks for its password may take longer
         parts = Parts(
             loaded=loaded,
             data_dir=data_dir,
@@ -149,12 +152,21 @@ def _providers(settings: Settings, keys: Keys, world: World, logs: Path) -> Mapp
 
 
 def _addresses(settings: Settings) -> dict[str, str]:
-    """Where the providers are that keys can be kept for before they can be asked."""
+    """Where each provider is: what its keys are bound to. Some can have a key before they can be asked."""
     return {
+        "ollama": settings.ollama_url,
+        "openai": settings.openai_url,
+        "custom": settings.custom_url,
         "anthropic": "https://api.anthropic.com",
         "google": "https://generativelanguage.googleapis.com",
         "azure": settings.azure_endpoint,
     }
+
+
+async def _load_keys(keys: Keys, discovery: Discovery, providers: Mapping[str, Provider]) -> None:
+    if await keys.load():
+        for id in providers:
+            discovery.soon(id)
 
 
 async def _load_examples(workflows: Workflows) -> None:

@@ -80,18 +80,11 @@ class Agents:
 
     def status(self, agent: Agent) -> AgentStatus:
         """`ready` when there is a key for its address, or its provider is up and has the model."""
-        if self._has_key(agent):
+        if self._keys.secrets(agent.provider, self._address(agent), owner=agent.id):
             return "ready"
         known = self._catalog.providers.get(agent.provider)
         has_model = known is not None and known.state == "up" and agent.model in {model.name for model in known.models}
         return "ready" if has_model else "unavailable"
-
-    def _has_key(self, agent: Agent) -> bool:
-        """A key of the environment is for the provider's usual address, and counts nowhere else."""
-        address = self._address(agent)
-        if origin_of(address) == origin_of(self._addresses.get(agent.provider, "")):
-            return bool(self._keys.secrets(agent.provider, address, owner=agent.id))
-        return any(self._keys.has(agent.provider, address, owner=owner) for owner in (agent.id, ""))
 
     def _address(self, agent: Agent) -> str:
         return agent.base_url or self._addresses.get(agent.provider, "")

@@ -43,9 +43,12 @@ class Keys:
         world: World,
         find_keyring: Callable[[], KeyStore],
         learn: Callable[[list[str]], None],
+        homes: Mapping[str, str],
         timeout_s: float = KEYRING_TIMEOUT_S,
     ) -> None:
+        """`homes` is where each provider is asked: keys of the environment are sent there and nowhere else."""
         self._timeout_s = timeout_s
+        self._homes = {provider: origin_of(address) for provider, address in homes.items()}
         self._shelf, self._world, self._find, self._learn = shelf, world, find_keyring, learn
         self._keyring: KeyStore | None = None
         self._memory = MemoryKeys()
@@ -54,17 +57,18 @@ class Keys:
         for provider in VARIABLES:
             learn(list(keys_in(world.environ, provider)))
 
-    async def load(self) -> None:
-        """Fetch the keys that are stored, if there are any. A keyring that does not answer leaves them out."""
+    async def load(self) -> bool:
+        """Fetch the keys that are stored; whether there are any. A keyring that does not answer leaves them out."""
         for name, body in await self._shelf.list(_KIND):
             provider, origin = str(body["provider"]), str(body["origin"])
             try:
                 keyring = await self.keyring()
                 secret = await self._ask(keyring.get, name)
             except KeyringUnavailable:
-                return
+                break
             if secret is not None:
                 self._keep(name, provider, origin, keyring.title, secret)
+        return bool(self._known)
 
     def secrets(self, provider: str, address: str, owner: str = "") -> list[str]:
         """The keys for requests to `address`, best first. `owner` is an agent with a key of its own."""
@@ -72,7 +76,8 @@ class Keys:
         names = [name_of(provider, origin, owner), name_of(provider, origin)]
         stored = [self._known[name][1] for name in dict.fromkeys(names) if name in self._known]
         own, shared = (stored[:1], stored[1:]) if owner and names[0] in self._known else ([], stored)
-        return [*own, *keys_in(self._world.environ, provider), *shared]
+        at_home = self._homes.get(provider) == origin
+        return [*own, *(keys_in(self._world.environ, provider) if at_home else ()), *shared]
 
     def has(self, provider: str, address: str, owner: str = "") -> bool:
         """Whether a key was given for exactly this provider, address and owner."""

@@ -5,6 +5,7 @@ after it starts; others now and then. A failure keeps the models that were known
 """
 
 import asyncio
+import logging
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
@@ -14,6 +15,7 @@ from engine.llm.catalog import Catalog
 from engine.llm.model import ProviderStatus
 from engine.llm.ports import Provider
 
+log = logging.getLogger("llm")
 LOCAL_DOWN_S, LOCAL_UP_S, FAR_S = 2.0, 10.0, 600.0
 DEADLINE_S = 10.0
 
@@ -53,9 +55,11 @@ class Discovery:
         except TimeoutError:
             status = replace(status, why=f"It did not answer within {DEADLINE_S:.0f} seconds.", fix="Try again.")
         except CircuitBreakerError as error:
-            state = "off" if isinstance(error, ProviderAuth) else "down"
             why = " ".join(part for part in (error.what, error.why) if part)
-            status = replace(status, state="off" if state == "off" else "down", why=why, fix=error.fix)
+            status = replace(status, state="off" if isinstance(error, ProviderAuth) else "down", why=why, fix=error.fix)
+        except Exception:  # a bug in one provider must not end the watch over the others
+            log.exception("a bug", extra={"facts": {"provider": id}})
+            status = replace(status, why="Something went wrong that should not have.", fix="The log has it.")
         if status.state == "down" and known:
             status = replace(status, models=known.models)
         self._catalog.update(status)

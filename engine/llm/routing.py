@@ -168,7 +168,7 @@ def estimated_tokens(request: ChatRequest) -> int:
 def _local_first(model: Model) -> Candidate:
     """`auto`: what is here, loaded and of some size, before what is far away and costs."""
     if model.tiny:
-        return Candidate(model, 0.05, ("tiny demonstration model, taken when nothing else is there",))
+        return Candidate(model, 0.0, ("tiny demonstration model, taken when nothing else is there",))
     parts: list[tuple[float, str]] = []
     if model.local:
         parts.append((0.45, "stays on this machine"))
@@ -185,7 +185,7 @@ def _local_first(model: Model) -> Candidate:
 def _cheapest(model: Model) -> Candidate:
     """`cb:cost-optimal`: the price decides; size breaks ties."""
     if model.tiny:
-        return Candidate(model, 0.05, ("free, but a tiny demonstration model",))
+        return Candidate(model, 0.0, ("free, but a tiny demonstration model",))
     parts = [_price_part(model, 0.8)]
     if billions := parameters(model):
         parts.append((min(0.15, 0.03 * math.log2(1 + billions)), f"{billions:g} billion parameters"))

@@ -12,6 +12,7 @@ from engine.kernel.bus import Bus
 from engine.kernel.caller import Caller
 from engine.kernel.errors import (
     CircuitBreakerError,
+    Internal,
     InvalidInput,
     NotFound,
     ProviderAuth,
@@ -166,6 +167,7 @@ class Llm:
             run.first = self._world.monotonic()
             answer = Answer(run.id, decision, model, number, overhead, _nothing())
             answer.chunks = self._relay(answer, run, candidate, attempts, first, stream, request)
+            await anext(answer.chunks)  # begun: closing it ends the request, whether or not somebody reads it
             return answer
         raise AssertionError("decide gives at least one candidate")
 
@@ -179,9 +181,10 @@ class Llm:
         stream: AsyncIterator[Chunk],
         request: ChatRequest,
     ) -> AsyncGenerator[Chunk, None]:
-        """Pass chunks on; close the upstream and write the record however it ends."""
+        """Pass chunks on; close the upstream and write the record however it ends. The first step only begins."""
         error = "cancelled"
         try:
+            yield first  # taken by `chat`
             chunk: Chunk | None = first
             while chunk is not None:
                 _note(run, chunk, request)
@@ -189,8 +192,8 @@ class Llm:
                     error = ""
                 yield chunk
                 chunk = await anext(stream, None)
-        except CircuitBreakerError as problem:
-            error = problem.code
+        except Exception as problem:
+            error = problem.code if isinstance(problem, CircuitBreakerError) else Internal.code
             raise
         finally:
             if isinstance(stream, AsyncGenerator):
@@ -219,8 +222,8 @@ class Llm:
             found = await self._providers[candidate.model.provider].embed(request, candidate.model)
             error, run.usage = "", found.usage
             return found
-        except CircuitBreakerError as problem:
-            error = problem.code
+        except Exception as problem:
+            error = problem.code if isinstance(problem, CircuitBreakerError) else Internal.code
             raise
         finally:
             await asyncio.shield(self._end(run, candidate, error, []))

@@ -20,7 +20,7 @@ class Bench:
         self.ring = MemoryKeys()
         self.world = FixedWorld(environ)
         self.catalog = Catalog(bus, ["ollama", "openai"])
-        self.keys = Keys(store.shelf, self.world.world, find or (lambda: self.ring), lambda _: None)
+        self.keys = Keys(store.shelf, self.world.world, find or (lambda: self.ring), lambda _: None, ADDRESSES)
         self.agents = Agents(store.shelf, self.keys, self.catalog, ADDRESSES, self.world.world)
 
 

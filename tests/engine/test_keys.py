@@ -62,9 +62,8 @@ class Bench:
         self.store, self.ring, self.learnt = MemoryStore(), Ring(), []
 
     def keys(self, environ=None, find=None, **more):
-        return Keys(
-            self.store.shelf, FixedWorld(environ).world, find or (lambda: self.ring), self.learnt.extend, **more
-        )
+        world, ring = FixedWorld(environ).world, find or (lambda: self.ring)
+        return Keys(self.store.shelf, world, ring, self.learnt.extend, {"openai": OPENAI, "custom": OPENAI}, **more)
 
 
 @pytest.fixture
@@ -339,3 +338,9 @@ def test_a_real_secret_service_keeps_gives_and_forgets(tmp_path):
         timeout=60,
     )
     assert (done.returncode, done.stdout.strip()) == (0, "Secret Service"), done.stderr
+
+
+async def test_a_key_of_the_environment_goes_to_the_provider_and_nowhere_else(bench):
+    keys = bench.keys({"OPENAI_API_KEY": KEY})
+    assert keys.secrets("openai", OPENAI) == [KEY]
+    assert keys.secrets("openai", "https://elsewhere.example/v1") == []

@@ -220,6 +220,7 @@ class LoopbackServer:
         await asyncio.to_thread(self.wait_until, seen)
 
     def __enter__(self) -> Self:
+        self.url = ""  # that of an earlier `with` is gone
         self._thread = threading.Thread(target=lambda: asyncio.run(self._run()), daemon=True)
         self._thread.start()
         self.wait_until(lambda server: bool(server.url))
