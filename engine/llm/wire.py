@@ -7,7 +7,6 @@ a deadline and everything that is read is bounded. What the JSON means is left t
 
 import asyncio
 import http.cookiejar
-import json
 import os
 import re
 import socket
@@ -15,8 +14,6 @@ import ssl
 from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
 from contextlib import aclosing, contextmanager, suppress
 from dataclasses import dataclass
-from datetime import UTC
-from email.utils import parsedate_to_datetime
 from ipaddress import ip_address
 from typing import Any, Protocol, TypeVar
 from urllib.parse import quote, urlsplit
@@ -27,7 +24,6 @@ import orjson
 from engine.kernel.errors import (
     ContextTooLong,
     InvalidConfig,
-    InvalidInput,
     ProviderAuth,
     ProviderError,
     ProviderRateLimited,
@@ -38,6 +34,7 @@ from engine.kernel.errors import (
 )
 from engine.kernel.world import World
 from engine.llm.framing import Event, Events, FrameTooLong, Lines
+from engine.llm.refusals import Refusal, encoded, retry_after_s
 
 MOST_BODY_BYTES = 64 * 1024 * 1024
 MOST_ERROR_BYTES = 64 * 1024
@@ -412,100 +409,6 @@ class Wire:
         what = f"{self._title} ({model}) took too long." if model else f"{self._title} took too long."
         fix = self._unreachable_fix if not model else "Try again, or use another model."
         return ProviderTimeout(what, why=why, fix=fix, details={"provider": self._provider, "model": model})
-
-
-@dataclass(frozen=True, slots=True)
-class Refusal:
-    """What an upstream's error says, in any of the shapes that providers use: OpenAI's and llama.cpp's
-    `{"error": {message, type, code}}`, Ollama's `{"error": "text"}`, `{"message"}`, `{"detail"}`, or plain text."""
-
-    message: str
-    code: str
-    status: int | None
-    fields: Mapping[str, Any]
-
-    @classmethod
-    def read(cls, problem: Any) -> "Refusal":
-        outer = problem if isinstance(problem, Mapping) else {}
-        inner = outer.get("error", outer)
-        fields = inner if isinstance(inner, Mapping) else {}
-        spoken = inner if isinstance(inner, str) else problem if isinstance(problem, str) else ""
-        message = spoken or next((one for key in ("message", "detail") if isinstance(one := fields.get(key), str)), "")
-        if not message and problem and not isinstance(problem, str):
-            message = encoded({"answer": problem}).decode()
-        code = next((one for key in ("code", "type", "status") if isinstance(one := fields.get(key), str) and one), "")
-        number = fields.get("code")
-        status = number if isinstance(number, int) and 400 <= number < 600 else None
-        return cls(" ".join(message.split()), code, status, fields)
-
-    def context_exceeded(self, status: int | None) -> bool:
-        """Whether the prompt was too long. There is no standard: codes of OpenAI and llama.cpp, else known words."""
-        if self.code == "string_above_max_length" or (status is not None and status not in (400, 413, 422, 500)):
-            return False
-        if self.code in ("context_length_exceeded", "exceed_context_size_error"):
-            return True
-        return any(words in self.message.casefold() for words in _TOO_LONG)
-
-    def sizes(self) -> dict[str, int]:
-        """`prompt` and `context` in tokens, as far as they are said."""
-        prompt, context = self.fields.get("n_prompt_tokens"), self.fields.get("n_ctx")
-        if context is None and (found := re.search(r"context (?:length|size) is (\d+)", self.message)):
-            context = int(found[1])
-        if prompt is None and (found := re.search(r"(?:resulted in|requested) (\d+) tokens", self.message)):
-            prompt = int(found[1])
-        sizes = {"prompt": prompt, "context": context}
-        return {key: value for key, value in sizes.items() if isinstance(value, int)}
-
-
-_TOO_LONG = (
-    "maximum context length is",  # OpenAI, vLLM
-    "exceed context limit",
-    "exceeds the available context size",  # llama.cpp
-    "prompt is too long",  # Anthropic
-    "exceeds the maximum number of tokens allowed",  # Gemini
-    "input length exceeds the context length",  # Ollama
-    "prompt too long; exceeded",
-)
-
-
-def retry_after_s(headers: Mapping[str, str], world: World) -> float | None:
-    """Seconds to wait: `retry-after-ms`, or `retry-after` in seconds or as a date (RFC 9110, 10.2.3)."""
-    if (milliseconds := _number(headers.get("retry-after-ms"))) is not None:
-        return milliseconds / 1000
-    after = headers.get("retry-after")
-    if after is None or (seconds := _number(after)) is not None:
-        return None if after is None else seconds
-    try:
-        date = parsedate_to_datetime(after)
-    except ValueError:
-        return None
-    aware = date if date.tzinfo else date.replace(tzinfo=UTC)
-    return max(0.0, (aware - world.now()).total_seconds())
-
-
-def _number(text: str | None) -> float | None:
-    return float(text) if text and re.fullmatch(r"\s*\d{1,9}(\.\d{1,9})?\s*", text, re.ASCII) else None
-
-
-def encoded(body: Mapping[str, Any]) -> bytes:
-    """`body` as JSON in UTF-8. Halves of surrogate pairs, which UTF-8 cannot have, become question marks.
-
-    Raises InvalidInput for what JSON cannot say.
-    """
-    try:
-        return orjson.dumps(body, default=_plain)
-    except TypeError:
-        pass  # orjson takes no lone surrogates and no integers over 64 bits
-    try:
-        return json.dumps(body, ensure_ascii=False, allow_nan=False, default=_plain).encode("utf-8", "replace")
-    except (TypeError, ValueError, RecursionError) as error:
-        raise InvalidInput("The request cannot be written as JSON.", why=str(error)[:200]) from None
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return dict(value)
-    raise TypeError(f"{type(value).__name__} is not JSON")
 
 
 def _forms(header: str) -> set[str]:

@@ -32,7 +32,8 @@ from engine.llm.messages import (
 )
 from engine.llm.model import FREE, Ability, Model
 from engine.llm.providers.openai import prompt_tokens, tokens_in
-from engine.llm.wire import LOCAL, Address, Deadlines, Wire, encoded
+from engine.llm.refusals import encoded
+from engine.llm.wire import LOCAL, Address, Deadlines, Wire
 
 OLLAMA_URL = "http://127.0.0.1:11434"
 _LIST_S = 1.0  # each of the lists, and then all the models' details together: models() stays within two seconds

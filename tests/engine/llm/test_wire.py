@@ -22,7 +22,8 @@ from engine.kernel.errors import (
     ProviderUnavailable,
 )
 from engine.kernel.world import World
-from engine.llm.wire import LOCAL, Address, Deadlines, Wire, encoded
+from engine.llm.refusals import encoded
+from engine.llm.wire import LOCAL, Address, Deadlines, Wire
 from tests.servers.loopback import Drop, Endless, Garbage, Raw, Stall, Status
 from tests.servers.scripted_openai import ScriptedOpenAI
 
