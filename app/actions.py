@@ -39,6 +39,9 @@ ACTIONS: Sequence[Action] = (
     Action("go_workflows", EVERYWHERE, "3,f4", "Workflows", "Go to the workflows and their tokens"),
     Action("go_server", EVERYWHERE, "4,f5", "Server", "Go to the server: addresses, requests, snippets"),
     Action("go_doctor", EVERYWHERE, "5,f6", "Doctor", "Go to the doctor: what was found, what is missing"),
+    Action("mend", EVERYWHERE, "f8", "Mend", "Do what an error proposes: take other ports, another model, try again"),
+    Action("copy_openai", EVERYWHERE, "", "OpenAI address", "Copy the base address for OpenAI clients"),
+    Action("copy_graphql", EVERYWHERE, "", "GraphQL address", "Copy the address of the GraphQL API"),
     Action("next_theme", EVERYWHERE, "", "Next theme", "Try the next of the workbench's own themes"),
     Action("quit", EVERYWHERE, "ctrl+q,q", "Quit", "Close the workbench and end what it started", 93),
     #
@@ -49,6 +52,10 @@ ACTIONS: Sequence[Action] = (
     Action("pick_model", "chat", "ctrl+t,m", "Model", "Choose the model of this conversation", 4),
     Action("again", "chat", "ctrl+r,r", "Again", "Send the last question again", 5),
     Action("chats", "chat", "ctrl+l,c", "Chats", "Go to the list of conversations", 6),
+    Action("find", "chat", "ctrl+f", "Find", "Find in this conversation; n and N go through what was found", 7),
+    Action("copy", "chat", "y", "Copy", "Copy what is selected, the chosen code, or the message that is seen", 8),
+    Action("go_on", "chat", "o", "Go on", "Let an answer that was stopped go on"),
+    Action("export", "chat", "e", "Export", "Write this conversation into a Markdown file"),
     Action("delete_chat", "chat", "d", "Delete", "Delete the chosen conversation, after asking"),
     Action("why", "chat", "w", "Why", "Show or hide why this model was taken", 7),
     #
@@ -83,12 +90,12 @@ def actions_of(place: str) -> Iterator[Action]:
 def bindings_of(place: str) -> list[BindingType]:
     """The bindings of a place. Their ids are what a keymap in the settings names.
 
-    What works everywhere also works while something is typed, but for plain letters and digits.
+    A key that types nothing works wherever the focus is, even where a text would take it for itself.
     """
     found: list[BindingType] = []
     for action in actions_of(place):
         for key in action.keys.split(",") if action.keys else ():
-            first = place == EVERYWHERE and not types(key)
+            first = not types(key) and key not in ("escape", "enter")  # those two belong to what has the focus first
             id = f"{place}.{action.id}.{key}"
             found.append(Binding(key, action.id, action.title, show=False, id=id, tooltip=action.help, priority=first))
     return found
@@ -96,7 +103,7 @@ def bindings_of(place: str) -> list[BindingType]:
 
 def types(key: str) -> bool:
     """Whether a key would be typed into a text."""
-    return not (key.startswith("ctrl+") or key == "escape" or (key[:1] == "f" and key[1:].isdecimal()))
+    return not (key.startswith("ctrl+") or key in ("escape", "enter") or (key[:1] == "f" and key[1:].isdecimal()))
 
 
 _SHOWN = {
@@ -105,6 +112,20 @@ _SHOWN = {
     "slash": "/",
     "period": ".",
     "comma": ",",
+    "down": "↓",
+    "up": "↑",
+    "left": "←",
+    "right": "→",
+    "pagedown": "PgDn",
+    "pageup": "PgUp",
+    "home": "Home",
+    "end": "End",
+    "left_curly_bracket": "{",
+    "right_curly_bracket": "}",
+    "left_square_bracket": "[",
+    "plus": "+",
+    "minus": "-",
+    "equals_sign": "=",
 }
 
 

@@ -6,11 +6,13 @@ The engine never waits for the screen: what happens is gathered and handed over 
 import asyncio
 import gc
 import logging
+from collections import deque
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from textual.message import Message
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from engine.engine import Engine
 
 EVERY_S = 0.1
+KEPT = 1_000
 log = logging.getLogger("app")
 
 
@@ -34,7 +37,7 @@ class EngineReady(Message):
 
 
 class EngineFailed(Message):
-    """The engine could not be opened."""
+    """The engine could not be opened, or has broken down."""
 
     def __init__(self, error: CircuitBreakerError) -> None:
         super().__init__()
@@ -85,7 +88,8 @@ class Bridge:
     """`open_engine` gives the engine to use; it is called on a thread, since its imports take long.
 
     `engine` is None until it is open. Whoever stands in `watchers` gets EngineReady, EngineFailed, ServerChanged and
-    Happened (at most every `every_s` seconds); who comes later finds what was said in `engine`, `failure` and `server`.
+    Happened (at most every `every_s` seconds); who comes later finds what was said in `engine`, `failure`, `server` and
+    `served`, the last requests with the newest first. `folder` is where copies and exports go.
     """
 
     open_engine: Callable[[], "AbstractAsyncContextManager[Engine]"]
@@ -93,6 +97,8 @@ class Bridge:
     engine: "Engine | None" = None
     server: ServerState = ServerState()
     failure: CircuitBreakerError | None = None
+    folder: Path | None = None
+    served: deque[object] = field(default_factory=partial(deque, maxlen=KEPT))
     every_s: float = EVERY_S
     watchers: list[MessagePump] = field(default_factory=list)
     wishes_made: int = 0
@@ -100,7 +106,10 @@ class Bridge:
     _task: "asyncio.Task[None] | None" = None
 
     def start(self) -> None:
-        """Open engine and server. Called once, after the first paint."""
+        """Open engine and server. Called after the first paint, and again to try again."""
+        if self._task and not self._task.done():
+            return
+        self.failure = None
         self._task = asyncio.create_task(self._run(), name="bridge")
 
     async def close(self) -> None:
@@ -131,7 +140,8 @@ class Bridge:
                     group.create_task(self._keep_serving(engine))
         except* Exception as errors:
             log.error("the engine could not be opened", exc_info=errors)
-            failure = self.failure = _known(errors.exceptions[0])
+            self.engine = None
+            failure = self.failure = _known(_first(errors))
             self._tell(lambda: EngineFailed(failure))
 
     async def _hand_over(self, engine: "Engine") -> None:
@@ -142,6 +152,7 @@ class Bridge:
                 batch: list[object] = [await anext(waiting)]
                 await asyncio.sleep(self.every_s)
                 batch += events.take()
+                self.served.extendleft(event for event in batch if is_one_of(event, "RequestServed", "RequestEnded"))
                 self._tell(partial(Happened, batch))
 
     async def _keep_serving(self, engine: "Engine") -> None:
@@ -151,16 +162,15 @@ class Bridge:
             while True:
                 ports = await self._wishes.get()
                 await stack.aclose()
-                self._announce(engine, ServerState("off"))
                 if ports is None:
+                    self._announce(engine, ServerState("off"))
                     continue
+                self._announce(engine, ServerState("starting"))
                 try:
                     served = await stack.enter_async_context(
                         serving.serve(engine, host=ports.host, openai_port=ports.openai, graphql_port=ports.graphql)
                     )
                 except Exception as error:
-                    if not isinstance(error, CircuitBreakerError):
-                        log.error("the server could not be started", exc_info=error)
                     self._announce(engine, ServerState("off", error=_known(error)))
                     continue
                 self._announce(engine, ServerState("on", served.openai, served.graphql))
@@ -186,8 +196,16 @@ def described(error: BaseException) -> tuple[str, str, str]:
     return known.what, known.why, known.fix
 
 
+def _first(error: BaseException) -> BaseException:
+    """What went wrong first, out of the groups that task groups make."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
+
+
 def _known(error: BaseException) -> CircuitBreakerError:
     if isinstance(error, CircuitBreakerError):
         return error
+    log.error("a bug", exc_info=error)
     why = f"{type(error).__name__}: {error}"
     return Internal("Something went wrong that should not have.", why=why, fix="The log has it; please report it.")

@@ -1,11 +1,12 @@
 """The command line. Only reads the words and hands over: what a command needs is imported when it runs."""
 
 import argparse
+import gc
 import sys
 from collections.abc import Sequence
-from importlib import import_module, metadata
+from importlib import import_module
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 Parsers: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
@@ -24,7 +25,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line. 0 done, 1 failed (message on stderr), 2 wrong usage, 130 interrupted."""
     chosen = parser().parse_args(arguments)
     command = chosen.command or ("serve" if chosen.serve else "workbench")
+    gc.disable()  # modules are made to stay: looking through them while they load only makes that take longer
     run = import_module(f"app.commands.{command}").run
+    gc.freeze()
+    gc.enable()
     from engine.kernel.errors import CircuitBreakerError
 
     try:
@@ -51,7 +55,15 @@ def parser() -> argparse.ArgumentParser:
         parents=[_common()],
     )
     found.set_defaults(data_dir=None, config=None, store=None, json=False, no_color=False, plain=False, command=None)
-    found.add_argument("--version", action="version", version=f"%(prog)s {metadata.version(PROGRAM)}")
+    found.add_argument("--version", action=Version, nargs=0, help="show the version and end")
+    _add_server_options(found)
+    commands = found.add_subparsers(dest="command", metavar="COMMAND", title="commands")
+    _add_model_commands(commands)
+    _add_workflow_commands(commands)
+    return found
+
+
+def _add_server_options(found: argparse.ArgumentParser) -> None:
     server = found.add_argument_group("server")
     server.add_argument("--serve", action="store_true", help="serve without a screen, until SIGINT, SIGTERM or SIGHUP")
     server.add_argument("--host", help="address to bind (127.0.0.1)")
@@ -60,58 +72,68 @@ def parser() -> argparse.ArgumentParser:
         "--graphql-port", metavar="PORT", help="port of the GraphQL API (4000); 0: a free one; off: none"
     )
 
-    commands = found.add_subparsers(dest="command", metavar="COMMAND", title="commands")
 
-    def command(name: str, help: str, parents: Parsers = commands) -> argparse.ArgumentParser:
-        return parents.add_parser(name, help=help, description=help[:1].upper() + help[1:] + ".", parents=[_common()])
+def _add_model_commands(commands: Parsers) -> None:
+    _command(commands, "doctor", "look at everything and say what is missing")
 
-    command("doctor", "look at everything and say what is missing")
-
-    chat = command("chat", "ask a model and print the answer as it comes")
+    chat = _command(commands, "chat", "ask a model and print the answer as it comes")
     chat.add_argument("prompt", help="the question; `-` reads it from standard input")
     chat.add_argument("--model", help="a model's name, or a virtual one (auto)")
     chat.add_argument("--system", default="", help="instructions that go before the question")
 
-    models = command("models", "list the models that are there")
+    models = _command(commands, "models", "list the models that are there")
     models.add_argument("--provider", help="only those of this provider")
 
-    keys = command("keys", "list, set, test and delete API keys")
+    keys = _command(commands, "keys", "list, set, test and delete API keys")
     actions = keys.add_subparsers(dest="action", metavar="ACTION", required=True)
-    command("list", "list the keys: their last characters and where they are kept", actions)
+    _command(actions, "list", "list the keys: their last characters and where they are kept")
     for name, help in (
         ("set", "keep a key in the keyring; it is read from standard input or asked for"),
         ("test", "ask a provider with its key"),
         ("delete", "forget a key"),
     ):
-        command(name, help, actions).add_argument("provider", help="openai, anthropic, google, azure or custom")
+        _command(actions, name, help).add_argument("provider", help="openai, anthropic, google, azure or custom")
 
-    local = command("local", "set up the embedded models")
+    local = _command(commands, "local", "set up the embedded models")
     actions = local.add_subparsers(dest="action", metavar="ACTION", required=True)
-    setup = command("setup", "fetch the embedded models, after asking", actions)
+    setup = _command(actions, "setup", "fetch the embedded models, after asking")
     setup.add_argument("--yes", action="store_true", help="do not ask")
 
-    workflow = command("workflow", "list, show and verify workflows")
+
+def _add_workflow_commands(commands: Parsers) -> None:
+    workflow = _command(commands, "workflow", "list, show and verify workflows")
     actions = workflow.add_subparsers(dest="action", metavar="ACTION", required=True)
-    command("list", "list the workflows", actions)
-    show = command("show", "draw a workflow", actions)
+    _command(actions, "list", "list the workflows")
+    show = _command(actions, "show", "draw a workflow")
     show.add_argument("workflow", help="its id")
-    verify = command("verify", "analyse a workflow; ends with 1 when there is an error", actions)
+    verify = _command(actions, "verify", "analyse a workflow; ends with 1 when there is an error")
     verify.add_argument("file", help="a JSON file, `-` for standard input, or the id of a stored workflow")
 
-    token = command("token", "create, fire and show tokens")
+    token = _command(commands, "token", "create, fire and show tokens")
     actions = token.add_subparsers(dest="action", metavar="ACTION", required=True)
-    create = command("create", "start a token in a workflow", actions)
+    create = _command(actions, "create", "start a token in a workflow")
     create.add_argument("workflow", help="the workflow's id")
     create.add_argument("--data", metavar="JSON", help="what it carries")
-    fire = command("fire", "fire a transition on a token", actions)
+    fire = _command(actions, "fire", "fire a transition on a token")
     fire.add_argument("token", help="the token's id")
     fire.add_argument("transition", help="the transition's id")
     fire.add_argument("--data", metavar="JSON", help="merged into what it carries")
     fire.add_argument("--from", dest="source", metavar="PLACE", help="where to take from, when there are several")
     fire.add_argument("--expect", type=int, metavar="VERSION", help="refuse when the token has moved on")
-    show = command("show", "show a token with its history; the newest tokens without an id", actions)
+    show = _command(actions, "show", "show a token with its history; the newest tokens without an id")
     show.add_argument("token", nargs="?", help="the token's id")
-    return found
+
+
+def _command(parents: Parsers, name: str, help: str) -> argparse.ArgumentParser:
+    return parents.add_parser(name, help=help, description=help[:1].upper() + help[1:] + ".", parents=[_common()])
+
+
+class Version(argparse.Action):
+    """argparse's own wants to know the version at once, and to ask for it loads more than all else here."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> None:
+        print(f"{PROGRAM} {import_module('importlib.metadata').version(PROGRAM)}")
+        parser.exit()
 
 
 def _common() -> argparse.ArgumentParser:

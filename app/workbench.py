@@ -19,7 +19,8 @@ from textual.screen import Screen
 from textual.widget import Widget
 
 from app.actions import EVERYWHERE, actions_of, bindings_of, shown_keys
-from app.bridge import Bridge
+from app.bridge import Bridge, Ports
+from app.clipboard import copy
 from app.screens.chat import ChatScreen
 from app.screens.place import Place
 from app.themes import THEMES
@@ -54,7 +55,6 @@ class Workbench(App[None]):
         if plain:
             self.animation_level = "none"
             self.add_class("plain")
-        self.set_class(plain, "plain")
 
     def on_mount(self) -> None:
         loop = asyncio.get_running_loop()
@@ -73,27 +73,24 @@ class Workbench(App[None]):
         self._places[place] = getattr(import_module(module), screen)(self.bridge)
         return self._places[place]
 
-    async def _go(self, place: str) -> None:
-        await self.switch_mode(place)
-
     async def action_go_chat(self) -> None:
-        await self._go("chat")
+        await self.switch_mode("chat")
 
     async def action_go_models(self) -> None:
-        await self._go("models")
+        await self.switch_mode("models")
 
     async def action_go_workflows(self) -> None:
-        await self._go("workflows")
+        await self.switch_mode("workflows")
 
     async def action_go_server(self) -> None:
-        await self._go("server")
+        await self.switch_mode("server")
 
     async def action_go_doctor(self) -> None:
-        await self._go("doctor")
+        await self.switch_mode("doctor")
 
     async def action_chat_with(self, model: str) -> None:
         """Go to the chat, with this model."""
-        await self._go("chat")
+        await self.switch_mode("chat")
         chat = self._places["chat"]
         assert isinstance(chat, ChatScreen)
         chat.use_model(model)
@@ -102,7 +99,7 @@ class Workbench(App[None]):
 
     def action_help(self) -> None:
         if isinstance(self.screen, Place):
-            self.push_screen(import_module("app.screens.help").help_of(self.screen.place))
+            self.push_screen(import_module("app.screens.help").help_of(self.screen.place, self.size.width))
 
     def action_jump(self) -> None:
         if isinstance(self.screen, Place):
@@ -112,6 +109,34 @@ class Workbench(App[None]):
     def _jumped(self, target: Widget | None) -> None:
         if target is not None:
             target.focus()
+
+    async def action_mend(self) -> None:
+        if isinstance(self.screen, Place) and self.screen.remedy:
+            remedy, self.screen.remedy = self.screen.remedy, None
+            await self.run_action(remedy.action, self.screen)
+        else:
+            self.notify("There is no error that a key would mend.")
+
+    def action_open_again(self) -> None:
+        """Try again to open what could not be opened."""
+        self.bridge.start()
+        self.notify("Trying again.")
+
+    def action_free_ports(self) -> None:
+        """Start the server on ports that nobody has."""
+        self.bridge.serve(Ports(self.bridge.ports.host, 0, 0))
+
+    def action_copy_openai(self) -> None:
+        self._copy_address(self.bridge.server.openai)
+
+    def action_copy_graphql(self) -> None:
+        self._copy_address(self.bridge.server.graphql)
+
+    def _copy_address(self, address: str | None) -> None:
+        if address:
+            self.notify(copy(self, address, self.bridge.folder), title=f"Copied {address}")
+        else:
+            self.notify("The server does not listen there now; F5 shows why.")
 
     def action_next_theme(self) -> None:
         names = [theme.name for theme in THEMES]

@@ -54,8 +54,11 @@ def workbench(
     open_engine: Callable[[], AbstractAsyncContextManager[Engine]] | None = None,
     ports: Ports | None = None,
     loaded: Loaded | None = None,
+    folder: Path | None = None,
+    plain: bool = False,
 ) -> Workbench:
-    """A workbench that is not started yet; its server is off unless there are ports."""
+    """A workbench that is not started yet; its server is off unless there are ports, and what is copied goes into no
+    file unless there is a folder."""
     world = FixedWorld().world
     chosen = given or providers()
 
@@ -69,9 +72,13 @@ def workbench(
             await self.bridge.close()
 
     bridge = Bridge(
-        open_engine or opened, ports or Ports(openai=None, graphql=None), server=ServerState("off"), every_s=0.01
+        open_engine or opened,
+        ports or Ports(openai=None, graphql=None),
+        server=ServerState("off"),
+        folder=folder,
+        every_s=0.01,
     )
-    app = Closing(bridge, theme=theme)
+    app = Closing(bridge, theme=theme, plain=plain)
     app.animation_level = "none"
     return app
 

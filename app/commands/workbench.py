@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import os
 from contextlib import AbstractAsyncContextManager
 from importlib import import_module
 from typing import TYPE_CHECKING
@@ -20,7 +21,10 @@ def run(chosen: argparse.Namespace) -> int:
     world, redactor = real_world(), Redactor()
     loaded = settings_of(chosen, world)
     settings = loaded.settings
-    open_log((settings.data_dir or folders.data_folder()) / "logs" / "workbench.log", settings.log_level, redactor)
+    data_dir = settings.data_dir or folders.data_folder()
+    open_log(data_dir / "logs" / "workbench.log", settings.log_level, redactor)
+    if chosen.no_color:
+        os.environ["NO_COLOR"] = "1"  # noqa: TID251  where Textual looks
 
     def open_engine() -> "AbstractAsyncContextManager[Engine]":
         opened: AbstractAsyncContextManager[Engine] = import_module("engine.engine").Engine.open(
@@ -28,7 +32,7 @@ def run(chosen: argparse.Namespace) -> int:
         )
         return opened
 
-    bridge = Bridge(open_engine, Ports(settings.host, settings.openai_port, settings.graphql_port))
+    bridge = Bridge(open_engine, Ports(settings.host, settings.openai_port, settings.graphql_port), folder=data_dir)
     return asyncio.run(_run(Workbench(bridge, theme=settings.theme, plain=settings.plain), bridge))
 
 

@@ -1,8 +1,10 @@
 """Chat: conversations, what was said, and why that model."""
 
 import asyncio
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import aclosing
+from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from textual.binding import BindingType
@@ -15,41 +17,52 @@ from textual.worker import Worker
 
 from app.actions import bindings_of
 from app.bridge import EngineFailed, described, is_one_of
+from app.clipboard import shown_path
+from app.screens.chat_words import about_model, exported, message_of, welcome, why
 from app.screens.dialogs import Choice, Pick, Sure
-from app.screens.place import Place
+from app.screens.place import Place, Remedy
 from app.widgets.frame import Fault
-from app.widgets.prompt import Prompt
+from app.widgets.prompt import MOST, Prompt
 from app.widgets.transcript import Message, Transcript
 from engine.kernel.caller import WORKBENCH
+from engine.kernel.errors import TooLarge
 
 if TYPE_CHECKING:
-    from engine.chats.model import Conversation, Turn
+    from app.widgets.find_bar import FindBar
+    from engine.chats.model import Conversation
     from engine.chats.service import Begun
-    from engine.doctor import Check
-    from engine.llm.model import Model
     from engine.llm.routing import Decision
 
-_SIGNS = {"ok": "●", "note": "○", "problem": "✗"}
+_OTHER_MODEL = Remedy("screen.pick_model", "chooses another model")
 
 
 class ChatScreen(Place):
     place = "chat"
     CSS_PATH = "chat.tcss"
     BINDINGS: ClassVar[list[BindingType]] = bindings_of("chat")
+    REMEDIES: ClassVar[Mapping[str, Remedy]] = {
+        **Place.REMEDIES,
+        "NotFound": _OTHER_MODEL,
+        "NoModelFits": _OTHER_MODEL,
+        "ProviderError": _OTHER_MODEL,
+        "ProviderAuth": Remedy("app.go_models", "goes to the keys"),
+    }
 
     def body(self) -> Iterable[Widget]:
         with Horizontal(id="chat-body"):
             yield OptionList(id="chats")
             with Vertical(id="talk"):
                 yield Static(id="talk-title")
-                yield Transcript(id="transcript", empty="# Circuit Breaker\n\nLooking at what is there…")
+                yield Transcript(id="transcript")  # empty: Markdown would have to be loaded before the first paint
                 yield Prompt("Ask anything. Enter sends, ctrl+j starts a new line.", id="prompt")
-                yield Static(id="meter")
+                yield Static("[dim]looking at what is there…[/dim]", id="meter")
             yield Static(id="why")
         # what is shown
         self._conversation: Conversation | None = None
         self._listed: Sequence[Conversation] = ()
         self._answering: Worker[None] | None = None
+        self._stopped = False  # the last answer was, and can go on
+        self._said = 0  # characters
 
     # -- opening ------------------------------------------------------------------------------------------------------
 
@@ -70,16 +83,24 @@ class ChatScreen(Place):
 
     def on_engine_failed(self, message: EngineFailed) -> None:
         super().on_engine_failed(message)
-        self.query_one(Transcript).empty = "# Circuit Breaker\n\nIt could not be opened; see below."
+        self.query_one("#meter", Static).update("[dim]not open[/dim]")
 
     def happened(self, events: list[object]) -> None:
         if any(is_one_of(event, "CatalogChanged") for event in events):
-            self.begin("greet", self._greet)
-            self._show_meter()
+            self.catch_up()
+
+    def catch_up(self) -> None:
+        self.begin("greet", self._greet)
+        self._show_meter()
+
+    def server_changed(self) -> None:
+        if self._bridge.server.error and self.is_current:
+            self.fault(self._bridge.server.error)
 
     async def _start_fresh(self) -> None:
         self._conversation = await self.engine.chats.start(self.engine.settings.default_model)
         self.query_one(Transcript).clear()
+        self._stopped = False
         self._show_why(None)
         self._show_title()
         self._show_meter()
@@ -101,15 +122,25 @@ class ChatScreen(Place):
     # -- saying -------------------------------------------------------------------------------------------------------
 
     def on_prompt_sent(self, event: Prompt.Sent) -> None:
-        if not self.is_open or self._answering:
-            self.notify("One moment: " + ("an answer is coming, esc stops it." if self._answering else "opening…"))
-            return
-        self.query_one(Prompt).text = ""
-        self._say(event.text)
+        if not event.text.strip():
+            self.notify("There is no question yet.")
+        elif not self._busy():
+            self.query_one(Prompt).text = ""
+            self._say(event.text)
+
+    def on_prompt_too_long(self, event: Prompt.TooLong) -> None:
+        self.fault(
+            TooLarge(
+                f"That is too long for a question: {event.characters:,} characters.",
+                why=f"The question takes up to {MOST:,}. Nothing of it was taken.",
+                fix="Paste the part that matters.",
+            )
+        )
 
     def _say(self, text: str) -> None:
         self.query_one(Fault).close()
         transcript = self.query_one(Transcript)
+        transcript.action_last()
         transcript.add(Message(role="user", text=text))
         transcript.add(Message(role="assistant", title="…", meta="choosing a model"))
         self._answering = self.begin("answer", self._answer, text)
@@ -140,7 +171,11 @@ class ChatScreen(Place):
     def _failed(self, error: Exception) -> None:
         transcript = self.query_one(Transcript)
         said = transcript.messages[-1]
-        message = Message.error(*described(error), title="no answer" if not said.text else "broken off")
+        what, why, fix = described(error)
+        self.remedy = self.remedy_of(error)
+        if self.remedy:
+            fix = f"{fix} F8 {self.remedy.does}.".strip()
+        message = Message.error(what, why, fix, title="no answer" if not said.text else "broken off")
         if said.text or said.thinking:
             transcript.add(message)
         else:
@@ -156,6 +191,7 @@ class ChatScreen(Place):
                 transcript.replace_last(message_of(turns[-1]))
         elif transcript.messages and transcript.messages[-1].meta == "choosing a model":
             transcript.replace_last(Message(role="assistant", title="no answer", meta="stopped before the first word"))
+        self._stopped = bool(turns) and turns[-1].stopped
         await self._list_chats()
         found = next((one for one in self._listed if one.id == conversation.id), None)
         if found and self._conversation and self._conversation.id == found.id:
@@ -176,20 +212,20 @@ class ChatScreen(Place):
             self.query_one(Prompt).focus()
 
     def action_send(self) -> None:
-        text = self.query_one(Prompt).text
-        if text.strip():
-            self.query_one(Prompt).post_message(Prompt.Sent(text))
-        else:
-            self.notify("There is no question yet.")
+        prompt = self.query_one(Prompt)
+        prompt.post_message(Prompt.Sent(prompt.text))
 
     def action_ask(self) -> None:
         self.query_one(Prompt).focus()
 
-    async def action_new_chat(self) -> None:
+    def action_new_chat(self) -> None:
         if not self._busy():
-            await self._start_fresh()
-            await self._list_chats()
-            self.query_one(Prompt).focus()
+            self.begin("open", self._new_chat)
+
+    async def _new_chat(self) -> None:
+        await self._start_fresh()
+        await self._list_chats()
+        self.query_one(Prompt).focus()
 
     def action_again(self) -> None:
         questions = [message.text for message in self.query_one(Transcript).messages if message.role == "user"]
@@ -197,6 +233,12 @@ class ChatScreen(Place):
             self.notify("There is no question yet.")
         elif not self._busy():
             self._say(questions[-1])
+
+    def action_go_on(self) -> None:
+        if not self._stopped:
+            self.notify("No answer was stopped.")
+        elif not self._busy():
+            self._say("Go on exactly where you stopped.")
 
     def action_chats(self) -> None:
         chats = self.query_one("#chats", OptionList)
@@ -221,6 +263,8 @@ class ChatScreen(Place):
         self._conversation = next(one for one in self._listed if one.id == id)
         turns = await self.engine.chats.turns(id)
         self.query_one(Transcript).load(message_of(turn) for turn in turns)
+        self._stopped = bool(turns) and turns[-1].stopped
+        self._show_why(None)
         self._show_title()
         self._show_meter()
         self.query_one(Prompt).focus()
@@ -250,7 +294,7 @@ class ChatScreen(Place):
         self.query_one("#why").toggle_class("unwanted")
 
     def action_pick_model(self) -> None:
-        if self.is_open and self._conversation:
+        if not self.not_open():
             self.app.push_screen(Pick("Model of this conversation", self._model_choices()), self._chosen_model)
 
     def use_model(self, name: str) -> None:
@@ -270,14 +314,68 @@ class ChatScreen(Place):
     def _model_choices(self) -> list[Choice]:
         from engine.llm.routing import ABOUT  # loaded with the engine, which is open here
 
-        models = [model for model in self.engine.llm.catalog.models if "chat" in model.abilities]
+        models = sorted(self.engine.llm.catalog.models, key=lambda model: "chat" not in model.abilities)
         virtual = [Choice(name, name, about) for name, about in ABOUT.items()]
-        return virtual + [Choice(model.id, model.name, about_model(model)) for model in models]
+        return virtual + [
+            Choice(model.id, model.name, about_model(model), off="chat" not in model.abilities) for model in models
+        ]
 
     def _busy(self) -> bool:
+        """Whether nothing can be sent or opened now; says why."""
         if self._answering:
             self.notify("An answer is coming; esc stops it.")
-        return self._answering is not None
+        return self._answering is not None or self.not_open()
+
+    # -- finding, copying, exporting ----------------------------------------------------------------------------------
+
+    def action_find(self) -> None:
+        from app.widgets.find_bar import FindBar  # its Input would cost time before the first paint
+
+        if not self.query(FindBar):
+            self.query_one("#talk").mount(FindBar(), after="#transcript")
+
+    def on_find_bar_changed(self, event: "FindBar.Changed") -> None:
+        """Go to the first place from what is seen on."""
+        transcript = self.query_one(Transcript)
+        count = transcript.find(event.text)
+        if count:
+            transcript.next_match()
+        event.bar.found(count)
+
+    def on_find_bar_left(self, event: "FindBar.Left") -> None:
+        transcript = self.query_one(Transcript)
+        if not event.keep:
+            transcript.find("")
+        event.bar.remove()
+        transcript.focus()
+
+    def action_copy(self) -> None:
+        if self.query_one(Transcript).messages:
+            self.query_one(Transcript).action_copy()
+        else:
+            self.notify("There is nothing to copy yet.")
+
+    def on_transcript_copied(self, event: Transcript.Copied) -> None:
+        self.copy(event.text, event.what)
+
+    def on_transcript_link_clicked(self, event: Transcript.LinkClicked) -> None:
+        """A model wrote it: copied, for the user to look at, and never opened."""
+        self.copy(event.url, f"the link {event.url}")
+
+    def action_export(self) -> None:
+        messages, folder = self.query_one(Transcript).messages, self._bridge.folder
+        if not messages or self._conversation is None or folder is None:
+            self.notify("There is nothing to export yet.")
+            return
+        title = self._conversation.title or "New chat"
+        name = re.sub(r"[^\w .-]+", " ", title).strip(" .") or "chat"
+        file = folder / "exports" / f"{name} {self._conversation.id[-6:]}.md"
+        self.begin("export", self._export, file, exported(title, messages))
+
+    async def _export(self, file: Path, text: str) -> None:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        await asyncio.to_thread(file.write_text, text, encoding="utf-8", errors="replace")
+        self.notify(shown_path(file), title="Exported to")
 
     # -- showing ------------------------------------------------------------------------------------------------------
 
@@ -295,77 +393,10 @@ class ChatScreen(Place):
         """What the next question goes to, how full its context is, and what would be left out."""
         if not self.is_open or self._conversation is None:
             return
-        transcript, prompt = self.query_one(Transcript), self.query_one(Prompt)
-        said = sum(len(message.text) for message in transcript.messages) + len(prompt.text)
-        line = self.engine.chats.outlook(self._conversation.model, said)
+        if self._answering is None:  # while an answer streams in, all of it would be put together each time
+            self._said = sum(len(message.text) for message in self.query_one(Transcript).messages)
+        line = self.engine.chats.outlook(self._conversation.model, self._said + len(self.query_one(Prompt).text))
         self.query_one("#meter", Static).update(Content.from_markup("[dim]$line[/dim]", line=line))
 
     def _show_why(self, decision: "Decision | None") -> None:
         self.query_one("#why", Static).update(why(decision))
-
-    def on_transcript_copied(self, event: Transcript.Copied) -> None:
-        self.app.copy_to_clipboard(event.text)
-        self.notify(f"Copied {event.what}.")
-
-
-def welcome(checks: "Sequence[Check]") -> str:
-    """What is shown before the first question, as Markdown."""
-    lines = []
-    for check in checks:
-        if check.id in ("ollama", "embedded", "keys") or check.state == "problem":
-            fix = f"  \n→ {check.fix}" if check.fix and check.state != "ok" else ""
-            lines += [f"{_SIGNS[check.state]} **{check.title}** {check.says}{fix}", ""]
-    return "\n".join(
-        [
-            *("# Circuit Breaker", "", *lines),
-            "Ask below. `F1` says what the keys do, `^p` lists all commands, `F4` shows the workflows.",
-        ]
-    )
-
-
-def message_of(turn: "Turn") -> Message:
-    if turn.role == "user":
-        return Message(role="user", text=turn.text)
-    return Message(role="assistant", title=turn.model, text=turn.text, thinking=turn.thinking, meta=measures(turn))
-
-
-def measures(turn: "Turn") -> str:
-    """The small line below an answer."""
-    generating = turn.duration_s - turn.ttft_s
-    parts = ["stopped"] if turn.stopped else []
-    parts.append(f"{turn.output_tokens} tok")
-    if turn.ttft_s:
-        parts.append(f"TTFT {turn.ttft_s:.1f} s")
-    if generating > 0.05 and turn.output_tokens > 1:
-        parts.append(f"{turn.output_tokens / generating:.0f} tok/s")
-    parts.append("$?" if not turn.cost_usd else "$0" if float(turn.cost_usd) == 0 else f"${float(turn.cost_usd):.4f}")
-    if turn.left_out:
-        parts.append(f"{turn.left_out} earlier left out")
-    return " · ".join(parts)
-
-
-def about_model(model: "Model") -> str:
-    parts = [model.provider, *(sorted(model.abilities - {"chat"}))]
-    if model.context:
-        parts.append(f"{model.context // 1024}k context")
-    if model.loaded:
-        parts.append("loaded")
-    if model.tiny:
-        parts.append("tiny demonstration model")
-    return " · ".join(parts)
-
-
-def why(decision: "Decision | None") -> Content:
-    """The candidates with what speaks for each, and the others with what stood against them."""
-    if decision is None:
-        return Content.from_markup("[dim]Shown with the next answer.[/dim]")
-    lines = [Content.from_markup("[dim]$asked · $policy[/dim]\n", asked=decision.asked, policy=decision.policy)]
-    for number, one in enumerate(decision.ranked[:6], 1):
-        name = Content.from_markup(
-            f"{'[b]' if number == 1 else ''}{number} $name  [dim]{one.score:.2f}[/dim]{'[/b]' if number == 1 else ''}",
-            name=one.model.name,
-        )
-        lines += [name, *(Content.from_markup("[dim]  $reason[/dim]", reason=reason) for reason in one.reasons)]
-    for no in decision.rejected[:8]:
-        lines.append(Content.from_markup("✗ $name\n[dim]  $reason[/dim]", name=no.model.name, reason=no.reason))
-    return Content("\n").join(lines)

@@ -11,10 +11,12 @@ from textual.screen import ModalScreen
 from textual.widgets import Input, Label, OptionList, Static
 from textual.widgets.option_list import Option
 
+from app.widgets.line import Line
+
 _FRAME = """
     align: center middle;
     & > Vertical {
-        width: 76; max-width: 94%; height: auto; max-height: 80%; border: round $primary; background: $surface;
+        width: 84; max-width: 94%; height: auto; max-height: 80%; border: round $primary; background: $surface;
         padding: 0 1; border-title-style: bold;
     }
     & Input { background: $panel; padding: 0 1; margin: 0 0 1 0; }
@@ -50,7 +52,7 @@ class Pick(ModalScreen[str | None]):
         with Vertical() as frame:
             frame.border_title = self._title
             frame.border_subtitle = "⏎ choose · esc back"
-            yield Input(placeholder="type to filter", compact=True)
+            yield Line(placeholder="type to filter", compact=True)
             yield OptionList()
             yield Label(self._empty)
 
@@ -107,7 +109,7 @@ class Ask(ModalScreen[str | None]):
             frame.border_title = self._title
             frame.border_subtitle = "⏎ done · esc back"
             yield Label(self._about)
-            yield Input(self._value, placeholder=self._placeholder, password=self._secret, compact=True)
+            yield Line(self._value, placeholder=self._placeholder, password=self._secret, compact=True)
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         self.dismiss(event.value)
@@ -136,11 +138,17 @@ class Sure(ModalScreen[bool]):
 class Report(ModalScreen[None]):
     """Something to read."""
 
-    DEFAULT_CSS = f"Report {{ {_FRAME} & VerticalScroll {{ height: auto; max-height: 100%; background: $surface; }} }}"
+    DEFAULT_CSS = f"""
+    Report {{
+        {_FRAME}
+        & VerticalScroll {{ height: auto; max-height: 100%; background: $surface; scrollbar-size: 1 1; }}
+    }}
+    """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,enter,q", "dismiss(None)", "Back", show=False),
         Binding("j", "scroll_text(1)", show=False),
         Binding("k", "scroll_text(-1)", show=False),
+        Binding("space", "scroll_text(10)", show=False),
     ]
 
     def __init__(self, title: str, text: Content) -> None:
@@ -153,6 +161,11 @@ class Report(ModalScreen[None]):
             frame.border_subtitle = "esc back"
             with VerticalScroll():
                 yield Static(self._text)
+
+    @staticmethod
+    def room(width: int) -> int:
+        """The cells of a line of text in a terminal of so many columns: less frame, padding and scrollbar."""
+        return min(84, width * 94 // 100) - 6
 
     def action_scroll_text(self, lines: int) -> None:
         self.query_one(VerticalScroll).scroll_relative(y=lines, animate=False)

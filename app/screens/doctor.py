@@ -1,8 +1,10 @@
 """Doctor: what was found, what is missing, and what to do about it."""
 
 from collections.abc import Iterable, Sequence
+from textwrap import wrap
 from typing import TYPE_CHECKING, ClassVar
 
+from textual import events
 from textual.binding import BindingType
 from textual.content import Content
 from textual.widget import Widget
@@ -51,46 +53,63 @@ class DoctorScreen(Place):
         chosen = checks.highlighted or 0
         checks.clear_options()
         room = max(len(check.title) for check in self._checks)
-        checks.add_options(Option(_line(check, room), id=check.id) for check in self._checks)
-        checks.add_option(Option(self._server_line(room), id="server"))
+        width = checks.scrollable_content_region.width
+        checks.add_options(Option(_line(check, room, width), id=check.id) for check in self._checks)
+        checks.add_option(Option(self._server_line(room, width), id="server"))
         checks.highlighted = min(chosen, checks.option_count - 1)
 
-    def _server_line(self, room: int) -> Content:
-        server = self._bridge.server
+    def _server_line(self, room: int, width: int) -> Content:
+        server, title = self._bridge.server, "Server".ljust(room)
         if server.state == "on":
             says = " and ".join(address for address in (server.openai, server.graphql) if address)
-            return _content("ok", "Server".ljust(room), f"at {says}", "")
+            return _content("ok", title, f"at {says}", "", width)
         if server.error:
-            return _content("note", "Server".ljust(room), server.error.what, "Screen 4: p takes free ports.")
-        return _content("note", "Server".ljust(room), server.state, "Screen 4: s starts it.")
+            return _content("note", title, server.error.what, "Screen 4: p takes free ports.", width)
+        return _content("note", title, server.state, "Screen 4: s starts it.", width)
+
+    def on_resize(self, event: events.Resize) -> None:
+        super().on_resize(event)
+        if self._checks:
+            self.call_after_refresh(self._show)  # lines are broken anew
+
+    def on_option_list_option_selected(self) -> None:
+        self.action_copy_fix()
 
     # -- actions ------------------------------------------------------------------------------------------------------
 
     def action_check_again(self) -> None:
-        if self.is_open:
-            for provider in self.engine.llm.catalog.providers:
-                self.engine.llm.discovery.soon(provider)
-            self.begin("look", self._look)
-            self.notify("Looking again.")
+        if self.not_open():
+            return
+        for provider in self.engine.llm.catalog.providers:
+            self.engine.llm.discovery.soon(provider)
+        self.begin("look", self._look)
+        self.notify("Looking again.")
 
     def action_copy_fix(self) -> None:
         number = self.query_one("#checks", OptionList).highlighted
         fix = self._checks[number].fix if number is not None and number < len(self._checks) else ""
         if fix:
-            self.app.copy_to_clipboard(fix)
-            self.notify(f"Copied: {fix}")
+            self.copy(fix, f"“{fix}”")
         else:
             self.notify("Nothing to mend there.")
 
     def action_doctor_key(self) -> None:
-        if self.is_open:
+        if not self.not_open():
             self.begin("key", enter_key, self, self.engine)
 
 
-def _line(check: "Check", room: int) -> Content:
-    return _content(check.state, check.title.ljust(room), check.says, check.fix if check.state != "ok" else "")
+def _line(check: "Check", room: int, width: int) -> Content:
+    fix = check.fix if check.state != "ok" else ""
+    return _content(check.state, check.title.ljust(room), check.says, fix, width)
 
 
-def _content(state: str, title: str, says: str, fix: str) -> Content:
-    rest = f"\n  {' ' * len(title)}  [dim]→ $fix[/dim]" if fix else ""
-    return Content.from_markup(f"{_SIGNS[state]} [b]$title[/b]  $says{rest}", title=title, says=says, fix=fix)
+def _content(state: str, title: str, says: str, fix: str, width: int) -> Content:
+    """A line of the list; what does not fit goes on below its own beginning."""
+    left = " " * (len(title) + 4)
+    lines = wrap(says, max(20, width - len(left)), break_on_hyphens=False) or [""]
+    fixes = wrap(fix, max(20, width - len(left) - 2), break_on_hyphens=False)
+    rest = "".join(f"\n{left}[dim]{'→' if number == 0 else ' '} $fix{number}[/dim]" for number in range(len(fixes)))
+    values = {f"fix{number}": line for number, line in enumerate(fixes)}
+    return Content.from_markup(
+        f"{_SIGNS[state]} [b]$title[/b]  $says{rest}", title=title, says=f"\n{left}".join(lines), **values
+    )

@@ -58,6 +58,9 @@ class ModelsScreen(Place):
         if any(is_one_of(event, "CatalogChanged") for event in events):
             self._show()
 
+    def catch_up(self) -> None:
+        self._show()
+
     def _show(self) -> None:
         statuses = self.engine.llm.catalog.providers.values()
         if statuses:
@@ -92,12 +95,14 @@ class ModelsScreen(Place):
             await self.app.run_action(f"chat_with('{chosen.id}')")
 
     def action_refresh(self) -> None:
-        for provider in self.engine.llm.catalog.providers if self.is_open else ():
+        if self.not_open():
+            return
+        for provider in self.engine.llm.catalog.providers:
             self.engine.llm.discovery.soon(provider)
         self.notify("Asking all providers again.")
 
     def action_add_key(self) -> None:
-        if self.is_open:
+        if not self.not_open():
             self.begin("key", enter_key, self, self.engine)
 
 
@@ -129,9 +134,13 @@ def facts(model: "Model") -> Content:
         "stays on this machine" if model.local else "leaves this machine",
         price,
         f"{model.context:,} tokens of context" if model.context else "context unknown",
-        *(f"{key.replace('_', ' ')} {value}" for key, value in model.details.items() if isinstance(value, str | int)),
+        *(f"{key.replace('_', ' ')} {value}" for key, value in model.details.items() if _is_a_fact(value)),
     ]
     note = "\nA tiny model to show the way: it follows instructions poorly." if model.tiny else ""
     return Content.from_markup(
         "[b]$id[/b]  $parts[dim]$note[/dim]", id=model.id, parts=" · ".join(part for part in parts if part), note=note
     )
+
+
+def _is_a_fact(value: object) -> bool:
+    return isinstance(value, str | int) and value != ""

@@ -1,7 +1,6 @@
 """Server: where it listens, who asks what, and how a client is set up."""
 
-from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, ClassVar, cast
 
 from textual.binding import BindingType
@@ -11,16 +10,17 @@ from textual.widget import Widget
 from textual.widgets import Static
 
 from app.actions import bindings_of
-from app.bridge import Ports, is_one_of
+from app.bridge import KEPT, Ports, is_one_of
 from app.screens.place import Place
 from app.screens.snippets import SNIPPETS, snippet
 from app.widgets.virtual_table import Column, Row, VirtualTable, listing
 
 if TYPE_CHECKING:
     from engine.llm.service import RequestEnded
+    from engine.store.ports import RequestRecord
     from server.edge import RequestServed
 
-_KEPT = 1_000
+_EARLIER = 200
 _COLUMNS = (
     Column("time", "when", 8),
     Column("what", "request"),
@@ -36,14 +36,15 @@ class ServerScreen(Place):
     BINDINGS: ClassVar[list[BindingType]] = bindings_of("server")
 
     def body(self) -> Iterable[Widget]:
-        self._requests: deque[Row] = deque(maxlen=_KEPT)
+        self._served: list[Row] = []
+        self._earlier: Sequence[Row] = ()  # from before this run
         self._snippet = 0
         with Vertical(id="server-body"):
             yield Static(id="addresses")
             with Horizontal(id="server-lower"):
                 yield VirtualTable(
                     _COLUMNS,
-                    listing(lambda: list(self._requests)),
+                    listing(self._rows),
                     empty="No requests yet. The snippet shows how to send one.",
                     id="requests",
                 )
@@ -55,14 +56,31 @@ class ServerScreen(Place):
         self.query_one(VirtualTable).focus()
         self._show_snippet()
 
+    def opened(self) -> None:
+        self.begin("earlier", self._load_earlier)
+
+    async def _load_earlier(self) -> None:
+        records = await self.engine.llm.requests(_EARLIER)
+        self._earlier = [_request_row(record) for record in records]
+        self.catch_up()
+
+    def catch_up(self) -> None:
+        self._served = [_row(event) for event in self._bridge.served]
+        self.query_one(VirtualTable).reload()
+
+    def _rows(self) -> list[Row]:
+        known = {row.key for row in self._served}
+        return [*self._served, *(row for row in self._earlier if row.key not in known)]
+
     def server_changed(self) -> None:
         server = self._bridge.server
         addresses = self.query_one("#addresses", Static)
         if server.state == "on":
             addresses.update(
                 Content.from_markup(
-                    "[$text-success]●[/] on\n[b]OpenAI API [/b]  $openai\n[b]GraphQL API[/b]  $graphql  "
-                    "[dim]GraphiQL in a browser[/dim]",
+                    "[$text-success]●[/] on  [dim]a click copies an address[/dim]\n"
+                    "[b]OpenAI API [/b]  [@click=app.copy_openai]$openai[/]\n"
+                    "[b]GraphQL API[/b]  [@click=app.copy_graphql]$graphql[/]  [dim]GraphiQL in a browser[/dim]",
                     openai=server.openai or "off",
                     graphql=server.graphql or "off",
                 )
@@ -72,7 +90,7 @@ class ServerScreen(Place):
             addresses.update(
                 Content.from_markup(
                     "[$text-error]✗[/] off\n[b]What[/b]  $what\n[b]Why [/b]  $why\n[b]Fix [/b]  $fix  "
-                    "[b]p[/b] takes free ports",
+                    "[@click=screen.free_ports][b]p[/b] takes free ports[/]",
                     what=error.what,
                     why=error.why,
                     fix=error.fix,
@@ -83,10 +101,9 @@ class ServerScreen(Place):
         self._show_snippet()
 
     def happened(self, events: list[object]) -> None:
-        served = [event for event in events if is_one_of(event, "RequestServed", "RequestEnded")]
-        for event in served:
-            self._requests.appendleft(_row(event))
+        served = [_row(event) for event in reversed(events) if is_one_of(event, "RequestServed", "RequestEnded")]
         if served:
+            self._served = [*served, *self._served][:KEPT]
             self.query_one(VirtualTable).reload()
 
     def _show_snippet(self) -> None:
@@ -101,13 +118,16 @@ class ServerScreen(Place):
 
     def action_toggle_server(self) -> None:
         ports = self._bridge.ports
+        if self.not_open():
+            return
         if self._bridge.server.state == "on":
             self._bridge.serve(None)
         else:
             self._bridge.serve(ports if ports.any else Ports(ports.host))
 
-    def action_free_ports(self) -> None:
-        self._bridge.serve(Ports(self._bridge.ports.host, 0, 0))
+    async def action_free_ports(self) -> None:
+        if not self.not_open():
+            await self.app.run_action("free_ports")
 
     def action_next_snippet(self) -> None:
         self._snippet = (self._snippet + 1) % len(SNIPPETS)
@@ -115,8 +135,7 @@ class ServerScreen(Place):
 
     def action_copy_snippet(self) -> None:
         server = self._bridge.server
-        self.app.copy_to_clipboard(snippet(SNIPPETS[self._snippet], server.openai, server.graphql))
-        self.notify("Copied the snippet.")
+        self.copy(snippet(SNIPPETS[self._snippet], server.openai, server.graphql), "the snippet")
 
 
 def _row(event: object) -> Row:
@@ -124,7 +143,10 @@ def _row(event: object) -> Row:
         served = cast("RequestServed", event)
         took = f"{served.duration_s * 1000:.0f} ms"
         return Row(served.id, ("", f"{served.method} {served.path}", str(served.status), took, served.client))
-    record = cast("RequestEnded", event).record
+    return _request_row(cast("RequestEnded", event).record)
+
+
+def _request_row(record: "RequestRecord") -> Row:
     cost = "$?" if record.cost_usd is None else "$0" if not record.cost_usd else f"${record.cost_usd:.4f}"
     what = f"  {record.asked} → {record.model} · {record.usage.total} tok · {cost}"
     at = record.at.strftime("%H:%M:%S")

@@ -1,6 +1,6 @@
 """Workflows: the list, the net drawn and alive, and one token with what it can do and what it did."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, ClassVar, cast
 
 import orjson
@@ -14,7 +14,7 @@ from textual.widgets.option_list import Option
 from app.actions import bindings_of
 from app.bridge import is_one_of
 from app.screens.dialogs import Ask, Choice, Pick, Report
-from app.screens.place import Place
+from app.screens.place import Place, Remedy
 from app.widgets.net_picture import NetPicture
 from app.widgets.virtual_table import Column, Page, Query, Row, VirtualTable
 from engine.kernel.caller import WORKBENCH
@@ -36,6 +36,11 @@ class WorkflowsScreen(Place):
     place = "workflows"
     CSS_PATH = "workflows.tcss"
     BINDINGS: ClassVar[list[BindingType]] = bindings_of("workflows")
+    REMEDIES: ClassVar[Mapping[str, Remedy]] = {
+        **Place.REMEDIES,
+        "NotEnabled": Remedy("screen.fire", "shows what can fire"),
+        "Conflict": Remedy("screen.fire", "shows what can fire now"),
+    }
 
     def body(self) -> Iterable[Widget]:
         self._workflows: Sequence[Workflow] = ()
@@ -48,7 +53,7 @@ class WorkflowsScreen(Place):
                 yield VirtualTable(_TOKEN_COLUMNS, self._load_tokens, sort="id", empty="No tokens yet.", id="tokens")
             with Vertical(id="net"):
                 yield Static(id="net-title")
-                yield NetPicture(empty="Choose a workflow.", id="picture")
+                yield NetPicture(empty="Choose a workflow.", listed=self.app.has_class("plain"), id="picture")
             with VerticalScroll(id="token-pane"):
                 yield Static(id="token")
                 yield Static(id="history")
@@ -75,6 +80,13 @@ class WorkflowsScreen(Place):
         ours = [change for change in mine if self._token and change.token.id == self._token.id]
         if ours:
             self.begin("token", self._follow, ours[-1])
+
+    def catch_up(self) -> None:
+        self.begin("list", self._list_workflows)
+        self.query_one(VirtualTable).reload()
+        self.begin("counts", self._show_counts)
+        if self._token:
+            self.begin("token", self._choose_token, self._token.id)
 
     async def _follow(self, change: "TokenChanged") -> None:
         """The chosen token moved: let it be seen on its way."""
@@ -128,7 +140,14 @@ class WorkflowsScreen(Place):
         """A page of the chosen workflow's tokens, newest first."""
         if not self.is_open or self._workflow is None:
             return Page([], 0)
-        workflow, workflows = self._workflow, self.engine.workflows
+        try:
+            return await self._token_page(self._workflow, query)
+        except Exception as error:
+            self.fault(error)
+            return Page([], 0)
+
+    async def _token_page(self, workflow: "Workflow", query: Query) -> Page:
+        workflows = self.engine.workflows
         total = sum((await workflows.counts(workflow.id)).values())
         if query.backward or query.skip:
             found = await workflows.tokens(workflow=workflow.id, first=1000)  # what a person scrolls to is among them
@@ -141,9 +160,12 @@ class WorkflowsScreen(Place):
         found = await workflows.tokens(workflow=workflow.id, first=min(query.limit, 1000), after=after)
         return Page([_token_row(token, workflow) for token in found], total)
 
-    async def on_virtual_table_highlighted(self, event: VirtualTable.Highlighted) -> None:
+    def on_virtual_table_highlighted(self, event: VirtualTable.Highlighted) -> None:
         if event.key is not None and (self._token is None or event.key != self._token.id):
-            await self._choose_token(str(event.key))
+            self.begin("token", self._choose_token, str(event.key))
+
+    def on_virtual_table_chosen(self, event: VirtualTable.Chosen) -> None:
+        self.action_fire()
 
     async def _choose_newest(self) -> None:
         assert self._workflow is not None
@@ -181,6 +203,8 @@ class WorkflowsScreen(Place):
     # -- actions ------------------------------------------------------------------------------------------------------
 
     def action_new_token(self) -> None:
+        if self.not_open():
+            return
         if self._workflow is None:
             self.notify("Choose a workflow first.")
             return
@@ -193,11 +217,7 @@ class WorkflowsScreen(Place):
             self.begin("create", self._create_token, self._workflow.id, text)
 
     async def _create_token(self, workflow: str, text: str) -> None:
-        try:
-            token = await self.engine.workflows.create_token(workflow, caller=WORKBENCH, data=_json(text))
-        except Exception as error:
-            self.fault(error)
-            return
+        token = await self.engine.workflows.create_token(workflow, caller=WORKBENCH, data=_json(text))
         await self._choose_token(token.id)
 
     def action_fire(self) -> None:
@@ -240,6 +260,7 @@ class WorkflowsScreen(Place):
             )
         except Exception as error:
             self.fault(error)
+            await self._choose_token(token.id)  # somebody else may have moved it: as it is now
 
     def action_next_token(self) -> None:
         self._move_token(1)
@@ -260,14 +281,15 @@ class WorkflowsScreen(Place):
         self.query_one(NetPicture).select_previous()
 
     def action_copy_picture(self) -> None:
-        self.app.copy_to_clipboard(self.query_one(NetPicture).text)
-        self.notify("Copied the picture.")
+        self.copy(self.query_one(NetPicture).text, "the picture")
 
-    async def action_verify(self) -> None:
-        if self._workflow is not None:
-            analysis = await self.engine.workflows.analyse(self._workflow.id)
-            report = Report(f"{self._workflow.name}: verified", findings(analysis, self._workflow))
-            self.app.push_screen(report)
+    def action_verify(self) -> None:
+        if not self.not_open() and self._workflow is not None:
+            self.begin("verify", self._verify, self._workflow)
+
+    async def _verify(self, workflow: "Workflow") -> None:
+        analysis = await self.engine.workflows.analyse(workflow.id)
+        self.app.push_screen(Report(f"{workflow.name}: verified", findings(analysis, workflow)))
 
 
 def _workflow_line(workflow: "Workflow") -> Content:

@@ -1,15 +1,15 @@
 """The frame around every screen: tabs and health above, keys and addresses below."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
-from rich.cells import cell_len
 from textual import events
 from textual.content import Content
 from textual.reactive import reactive
 from textual.widget import Widget
 
 from app.actions import EVERYWHERE, Action, actions_of, shown_key, types
+from app.bridge import ServerState
 
 PLACES = (
     ("chat", "Chat"),
@@ -35,26 +35,20 @@ class TopBar(Widget):
         self._place = place
 
     def render(self) -> Content:
-        width = self.size.width
-        right = f"{self.health}  {self.money} ".rstrip() + " "
-        tabs = [
-            f"[@click=app.go_{place}]{'[b reverse]' if place == self._place else ''} {number} {title} "
-            f"{'[/]' if place == self._place else ''}[/]"
-            for number, (place, title) in enumerate(PLACES, 1)
-        ]
-        plain = sum(len(f" {number} {title} ") for number, (_, title) in enumerate(PLACES, 1))
-        name = " circuit-breaker  "
-        if len(name) + plain + cell_len(right) > width:
-            name = " cb "
-        if len(name) + plain + cell_len(right) > width:
-            tabs = [
-                tab.replace(f" {title} ", " ") if place != self._place else tab
-                for tab, (place, title) in zip(tabs, PLACES, strict=True)
-            ]
-            plain = sum(4 if place != self._place else len(f" 1 {title} ") for place, title in PLACES)
-        spare = width - len(name) - plain - cell_len(right)
-        shown = right if spare >= 0 else ""
-        return Content.from_markup(f"[b]{name}[/b]" + "".join(tabs) + " " * max(0, spare) + "$right", right=shown)
+        """Where it gets narrow, the name is cut first, then the titles of the other tabs, then what is on the right."""
+        right = Content(f"{self.health}  {self.money} ".rstrip() + " ")
+        for name, titles in ((" circuit-breaker  ", True), (" cb ", True), (" cb ", False)):
+            left = Content.assemble(Content.from_markup(f"[b]{name}[/b]"), *self._tabs(titles))
+            spare = self.size.width - left.cell_length - right.cell_length
+            if spare >= 0:
+                return Content.assemble(left, " " * spare, right)
+        return left
+
+    def _tabs(self, titles: bool) -> Iterator[Content]:
+        for number, (place, title) in enumerate(PLACES, 1):
+            here = place == self._place
+            text = f" {number} {title} " if titles or here else f" {number} "
+            yield Content.from_markup(f"[@click=app.go_{place}]{'[b reverse]' if here else ''}{text}{'[/]' * here}[/]")
 
 
 class BottomBar(Widget):
@@ -64,7 +58,7 @@ class BottomBar(Widget):
     BottomBar { height: 1; background: $panel; color: $foreground; link-style: none; link-color: $foreground; }
     """
     composing: reactive[bool] = reactive(False)
-    server: reactive[str] = reactive("")
+    server: reactive[ServerState] = reactive(ServerState())
 
     def __init__(self, place: str) -> None:
         super().__init__()
@@ -72,27 +66,31 @@ class BottomBar(Widget):
         self._actions: Sequence[Action] = sorted(ranked, key=lambda action: action.rank)
 
     def render(self) -> Content:
+        """Mode, keys, and on the right the server's ports, whose addresses a click copies."""
         width = self.size.width
-        mode = " compose " if self.composing else " navigate "
-        right = f" {self.server} " if self.server else ""
-        if len(mode) + len(right) > width * 0.6:
-            right = ""
-        room = width - len(mode) - len(right) - 1
-        shown: list[str] = []
-        used = 0
-        usable = [(key, action) for action in self._actions if (key := self._key(action))]
-        for number, (key, action) in enumerate(usable):
-            piece = len(key) + len(action.title) + 3
-            last = number == len(usable) - 1
-            if used + piece > room - (0 if last else 5):
-                shown.append(" [@click=app.help]… F1[/]")
-                used += 5
-                break
-            target = "app" if action.place == EVERYWHERE else "screen"
-            shown.append(f" [@click={target}.{action.id}][b]{_literal(key)}[/b] {action.title}[/] ")
-            used += piece
-        spare = " " * max(0, room - used)
-        return Content.from_markup(f"[reverse]{mode}[/]" + "".join(shown) + spare + "$right", right=right)
+        mode = Content.from_markup(f"[reverse]{' compose ' if self.composing else ' navigate '}[/]")
+        right = self._ports()
+        if mode.cell_length + right.cell_length > width * 0.6:
+            right = Content()
+        keys = self._keys(width - mode.cell_length - right.cell_length)
+        spare = width - mode.cell_length - keys.cell_length - right.cell_length
+        return Content.assemble(mode, keys, " " * max(0, spare), right)
+
+    def _keys(self, room: int) -> Content:
+        """As many keys as fit, and always the one that shows all of them, after a `…` when some are left out."""
+        pieces = [self._piece(action) for action in self._actions if action.id != "help" and self._key(action)]
+        help = next(self._piece(action) for action in self._actions if action.id == "help")
+        room -= help.cell_length
+        if sum(piece.cell_length for piece in pieces) > room:
+            help, room = Content(" …") + help, room - 2
+            while pieces and sum(piece.cell_length for piece in pieces) > room:
+                pieces.pop()
+        return Content.assemble(*pieces, help)
+
+    def _piece(self, action: Action) -> Content:
+        target = "app" if action.place == EVERYWHERE else "screen"
+        markup = f" [@click={target}.{action.id}][b]$key[/b] $title[/] "
+        return Content.from_markup(markup, key=self._key(action), title=action.title)
 
     def _key(self, action: Action) -> str:
         """The first key of an action that works now: letters do not while something is typed."""
@@ -101,9 +99,15 @@ class BottomBar(Widget):
                 return shown_key(key)
         return ""
 
-
-def _literal(text: str) -> str:
-    return text.replace("[", "\\[")
+    def _ports(self) -> Content:
+        server = self.server
+        ports = [
+            Content.from_markup(f"[@click=app.{action}]$port ●[/] ", port=f":{address.split(':')[-1].split('/')[0]}")
+            for action, address in (("copy_openai", server.openai), ("copy_graphql", server.graphql))
+            if address
+        ]
+        sign = {"on": "●", "starting": "◐", "off": "○"}[server.state]
+        return Content.assemble(" ", *(ports or [Content(f"server {sign} {server.state} ")]))
 
 
 class Fault(Widget, can_focus=True):
@@ -111,16 +115,19 @@ class Fault(Widget, can_focus=True):
 
     DEFAULT_CSS = """
     Fault {
-        height: auto; display: none; border: round $error; padding: 0 1; margin: 0 1; background: $surface;
+        height: auto; max-height: 50%; overflow-y: auto; display: none; scrollbar-size: 1 1;
+        border: round $error; padding: 0 1; margin: 0 1; background: $surface;
         border-title-color: $text-error; border-title-style: bold;
+        &:focus { border: heavy $error; }
         &.shown { display: block; }
     }
     """
     text: reactive[tuple[str, str, str]] = reactive(("", "", ""), layout=True)
 
-    def show(self, what: str, why: str, fix: str) -> None:
+    def show(self, what: str, why: str, fix: str, remedy: str = "") -> None:
+        """`remedy` is what F8 does about it, in words."""
         self.border_title = "✗ what happened"
-        self.border_subtitle = "esc closes"
+        self.border_subtitle = f"F8 {remedy} · esc closes" if remedy else "esc closes"
         self.text = (what, why, fix)
         self.add_class("shown")
 

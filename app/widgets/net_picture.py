@@ -125,16 +125,19 @@ class NetPicture(ScrollView):
         self,
         *,
         ascii: bool = False,
+        listed: bool = False,
         reduced_motion: bool = False,
         empty: str = "There is no net to draw yet.",
         name: str | None = None,
         id: str | None = None,
         classes: str | None = None,
     ) -> None:
-        """`empty` is what stands there as long as there is nothing to draw."""
+        """`listed` shows a list, to be read line by line, in place of the drawing; `empty` is what stands there as long
+        as there is nothing to draw."""
         super().__init__(name=name, id=id, classes=classes)
         self.set_reactive(NetPicture.ascii, ascii)
         self.set_reactive(NetPicture.reduced_motion, reduced_motion)
+        self._listed = listed
         self._empty = empty
         self._net: Net | None = None
         self._graph = Graph()
@@ -343,7 +346,7 @@ class NetPicture(ScrollView):
 
     def _use(self, layout: Layout | None) -> None:
         self._arrive()
-        self._layout_now = layout
+        self._layout_now = None if self._listed else layout
         self._picture = self._painted()
         self._redraw()
         self.call_after_refresh(self._bring_into_view)

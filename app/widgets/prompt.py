@@ -7,6 +7,9 @@ from textual.binding import Binding, BindingType
 from textual.message import Message
 from textual.widgets import TextArea
 
+MOST = 200_000
+"""Characters. Wrapping more would hold up the screen; far more is past what any model reads."""
+
 
 class Prompt(TextArea):
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -23,11 +26,18 @@ class Prompt(TextArea):
     """
 
     class Sent(Message):
-        """Enter was pressed on a question that is not empty."""
+        """Enter was pressed. The text may be empty."""
 
         def __init__(self, text: str) -> None:
             super().__init__()
             self.text = text
+
+    class TooLong(Message):
+        """More was pasted than fits: nothing of it was taken."""
+
+        def __init__(self, characters: int) -> None:
+            super().__init__()
+            self.characters = characters
 
     def __init__(self, placeholder: str, id: str | None = None) -> None:
         super().__init__(
@@ -36,14 +46,20 @@ class Prompt(TextArea):
         )  # fmt: skip
         self.cursor_blink = False
 
+    # Textual calls these handlers of TextArea next, unless the default is prevented.
+
     async def _on_key(self, event: events.Key) -> None:
         if event.key == "enter":
             event.stop()
             event.prevent_default()
-            if self.text.strip():
-                self.post_message(self.Sent(self.text))
-            return
-        await super()._on_key(event)
+            self.post_message(self.Sent(self.text))
+
+    async def _on_paste(self, event: events.Paste) -> None:
+        characters = len(self.text) + len(event.text)
+        if characters > MOST:
+            event.stop()
+            event.prevent_default()
+            self.post_message(self.TooLong(characters))
 
     def action_new_line(self) -> None:
         self.insert("\n")

@@ -81,7 +81,7 @@ def listing(rows: Callable[[], Sequence[Row]]) -> Loader:
     """The loader for rows that are all at hand, shown in the order in which `rows` gives them."""
 
     async def load(query: Query) -> Page:
-        found = [row for row in rows() if matches(row, query.filter)]
+        found = [row for row in rows() if matches(row, query.filter)] if query.filter else rows()
         at = next((number for number, row in enumerate(found) if row.key == query.key), None)
         if query.backward:
             end = (len(found) if at is None else at) - query.skip

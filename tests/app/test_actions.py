@@ -51,7 +51,7 @@ def test_keys_are_shown_as_people_write_them(key: str, shown: str) -> None:
 
 
 def test_an_action_without_a_key_is_in_the_palette() -> None:
-    assert [shown_keys(action) for action in ACTIONS if not action.keys] == ["palette"] * 2
+    assert {shown_keys(action) for action in ACTIONS if not action.keys} == {"palette"}
 
 
 @pytest.mark.parametrize(("key", "typed"), [("f", True), ("1", True), ("f1", False), ("ctrl+n", False)])

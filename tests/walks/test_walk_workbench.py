@@ -195,3 +195,30 @@ def test_it_opens_in_small_terminals_too(open_workbench: Callable[..., Terminal]
     terminal.type("\x11")
     assert terminal.ended() == 0, terminal.text[-2000:]
     assert "Traceback" not in terminal.text
+
+
+@pytest.mark.parametrize(("how", "grey"), [("--no-color", True), ("NO_COLOR", True), ("", False)])
+def test_without_colour_all_is_grey(open_workbench: Callable[..., Terminal], how: str, grey: bool) -> None:
+    arguments = (how,) if how.startswith("--") else ()
+    environment = {"COLORTERM": "truecolor"} | ({how: "1"} if how.isupper() else {})
+    terminal = open_workbench(*arguments, **environment)
+    terminal.shows("Ask below")
+    colours = set(re.findall(rb"[34]8;2;(\d+);(\d+);(\d+)", terminal.said))
+    assert colours
+    assert all(red == green == blue for red, green, blue in colours) is grey
+    terminal.type("\x11")
+    assert terminal.ended() == 0, terminal.text[-2000:]
+
+
+def test_a_database_that_another_one_holds(open_workbench: Callable[..., Terminal]) -> None:
+    first = open_workbench()
+    first.shows("Ask below")
+    second = open_workbench(size=(140, 45))
+    second.shows("F8 tries again")
+    assert str(first.process.pid) in second.text
+    first.type("\x11")
+    assert first.ended() == 0, first.text[-2000:]
+    second.type("\x1b[19~")  # F8
+    second.shows("Ask below")
+    second.type("\x11")
+    assert second.ended() == 0, second.text[-2000:]

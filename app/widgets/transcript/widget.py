@@ -518,7 +518,7 @@ class Transcript(ScrollView, can_focus=True):
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Keys that would do nothing are left to the screen."""
-        return action != "match" or self.match[1] > 0
+        return self.match[1] > 0 if action == "match" else action != "copy" or bool(self._document.entries)
 
     def action_match(self, step: int) -> None:
         self._take()
