@@ -75,6 +75,7 @@ async def test_a_conversation_is_searched() -> None:
         await pilot.press(*"fish")
         await rest(pilot)
         assert transcript.match == (1, 2)
+        assert transcript._window.height == transcript.size.height, "what is above knows that there is less room"
         assert "2 found" in str(app.screen.query_one("FindBar Static", Static).render())
         await pilot.press("enter")
         await rest(pilot)

@@ -244,6 +244,14 @@ class Transcript(ScrollView, can_focus=True):
         else:
             self._go(self._document.at_row(round(new_value)))
 
+    def on_mount(self) -> None:
+        self.screen.screen_layout_refresh_signal.subscribe(self, self._laid_out)
+
+    def _laid_out(self, _: object) -> None:
+        """Textual sends no Resize to what shrinks because something was mounted beside it and asked for its place."""
+        if self._window.height != self.size.height:
+            self.on_resize()
+
     def on_resize(self) -> None:
         """What is seen is laid out anew, all else when it is seen; the text at the top stays at the top."""
         self._window.height = self.size.height
