@@ -101,7 +101,6 @@ class Bridge:
     served: deque[object] = field(default_factory=partial(deque, maxlen=KEPT))
     every_s: float = EVERY_S
     watchers: list[MessagePump] = field(default_factory=list)
-    wishes_made: int = 0
     _wishes: "asyncio.Queue[Ports | None]" = field(default_factory=asyncio.Queue)
     _task: "asyncio.Task[None] | None" = None
 
@@ -121,7 +120,6 @@ class Bridge:
 
     def serve(self, ports: Ports | None) -> None:
         """Ask for the server on these ports, or for none."""
-        self.wishes_made += 1
         self._wishes.put_nowait(ports)
 
     def _tell(self, message: Callable[[], Message]) -> None:

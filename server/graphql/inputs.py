@@ -117,15 +117,11 @@ class AgentInput:
 
 
 def source(given: object) -> Any:
-    """An input as plain data under its names in GraphQL; what was not given is left out."""
+    """An input as plain data, for `engine.nets.notation`, which reads names in either case; what was not given is left
+    out."""
     if isinstance(given, list):
         return [source(item) for item in given]
     if not hasattr(given, "__strawberry_definition__"):
         return given
-    values = {_camel(one.name): getattr(given, one.name) for one in fields(given)}  # type: ignore[arg-type]
+    values = {one.name: getattr(given, one.name) for one in fields(given)}  # type: ignore[arg-type]
     return {name: source(value) for name, value in values.items() if value is not None}
-
-
-def _camel(name: str) -> str:
-    first, *rest = name.split("_")
-    return first + "".join(part.title() for part in rest)
