@@ -14,12 +14,18 @@ from engine.rules.model import Rule
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where tokens can be. `label` is for people; `metadata` is the user's own."""
+    """Where tokens can be. `label` is for people; `metadata` is the user's own.
+
+    `timeout_s`: a token that stays longer than so many seconds is marked as overdue in its history. `notify`: whether
+    a token that comes here, or is overdue here, is announced to the user.
+    """
 
     id: str
     label: str = ""
     description: str = ""
     metadata: Mapping[str, Any] = field(default_factory=dict)
+    timeout_s: float | None = None
+    notify: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,12 +37,25 @@ class Arc:
 
 
 @dataclass(frozen=True, slots=True)
+class Timer:
+    """When a transition fires by itself: `after_s` seconds after the places began to let it fire, or at the moment
+    (ISO 8601) that is in the data at the dotted path `at`. One of the two is given."""
+
+    after_s: float | None = None
+    at: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Transition:
     """What moves tokens.
 
     `sources` is the any-of sugar (`fromStates: [a, b]`): each source is a mode of its own that takes one token from it,
     besides the `inputs` that every mode takes. Without sources there is one mode. `guard` must hold of the token's
     data; `conditions` is how the user wrote it.
+
+    An `automatic` transition fires as soon as it can, one with a `timer` when its time has come. Where several could,
+    the one with the highest `priority` goes first; priority never forbids. `sub_workflow` is the id of a workflow that
+    runs inside: the transition fires when that one has come to an end.
     """
 
     id: str
@@ -50,6 +69,11 @@ class Transition:
     resets: tuple[str, ...] = ()
     guard: Rule | None = None
     conditions: tuple[str, ...] = ()
+    automatic: bool = False
+    priority: int = 0
+    timer: Timer | None = None
+    sub_workflow: str = ""
+    metadata: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from engine.kernel.errors import InvalidInput, nearest, shown
-from engine.nets.model import Arc, Net, Place, Transition
+from engine.nets.model import Arc, Net, Place, Timer, Transition
 from engine.rules import notation as rules
 from engine.rules.expression import parse
 from engine.rules.model import And, Rule
@@ -19,6 +19,7 @@ MOST_PLACES = 10_000
 MOST_TRANSITIONS = 20_000
 MOST_CHARACTERS = 200  # of an id or a name
 MOST_WEIGHT = 10**9
+MOST_SECONDS = 100 * 366 * 86_400
 
 _WORKFLOW = [
     "id",
@@ -35,7 +36,7 @@ _WORKFLOW = [
     "metadata",
     "strict",
 ]
-_PLACE = ["id", "name", "description", "metadata"]
+_PLACE = ["id", "name", "description", "metadata", "timeoutSeconds", "notify"]
 _TRANSITION = [
     "id",
     "name",
@@ -51,7 +52,13 @@ _TRANSITION = [
     "resets",
     "conditions",
     "rule",
+    "automatic",
+    "priority",
+    "timer",
+    "subWorkflow",
+    "metadata",
 ]
+_TIMER = ["afterSeconds", "at"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +132,8 @@ def _places(fields: "_Fields") -> Iterator[Place]:
                 place.text("name", default=""),
                 place.text("description", default="", limit=10_000),
                 place.mapping("metadata"),
+                place.seconds("timeoutSeconds"),
+                place.flag("notify"),
             )
 
 
@@ -167,7 +176,27 @@ def _transitions(fields: "_Fields") -> Iterator[Transition]:
             resets=one.names("resets") or (),
             guard=_guard(one, conditions),
             conditions=conditions,
+            automatic=one.flag("automatic"),
+            priority=one.count("priority", least=-MOST_WEIGHT, default=0),
+            timer=_timer(one),
+            sub_workflow=one.text("subWorkflow", default=""),
+            metadata=one.mapping("metadata"),
         )
+
+
+def _timer(fields: "_Fields") -> Timer | None:
+    given = fields.value("timer")
+    if given is None:
+        return None
+    timer = _Fields(given, fields.at("timer"), _TIMER)
+    after, at = timer.seconds("afterSeconds"), timer.text("at", default="")
+    if (after is None) == (not at):
+        raise InvalidInput(
+            f"{fields.at('timer')} needs one of `afterSeconds` and `at`.",
+            fix='Write {"afterSeconds": 3600}, or {"at": "due"} for the moment in the field `due` of the data.',
+            details={"path": fields.at("timer")},
+        )
+    return Timer(after, at)
 
 
 def _guard(fields: "_Fields", conditions: Sequence[str]) -> Rule | None:
@@ -255,6 +284,29 @@ class _Fields:
             )
         return value
 
+    def seconds(self, key: str) -> float | None:
+        """A time span, or None when it is not given."""
+        value = self.value(key)
+        if value is None:
+            return None
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= MOST_SECONDS:
+            raise InvalidInput(
+                f"{self.at(key)} is {shown(str(value), 40)}.",
+                fix="Give a number of seconds, from 0 to a hundred years.",
+                details={"path": self.at(key)},
+            )
+        return value
+
+    def flag(self, key: str) -> bool:
+        value = self.value(key)
+        if value is not None and not isinstance(value, bool):
+            raise InvalidInput(
+                f"{self.at(key)} is {shown(str(value), 40)}.",
+                fix="Give true or false.",
+                details={"path": self.at(key)},
+            )
+        return bool(value)
+
     def mapping(self, key: str) -> Mapping[str, Any]:
         value = self.value(key)
         if value is not None and not isinstance(value, Mapping):
@@ -316,6 +368,8 @@ def _place_json(place: Place) -> dict[str, Any]:
         "name": place.label,
         "description": place.description,
         "metadata": dict(place.metadata),
+        "timeoutSeconds": place.timeout_s,
+        "notify": place.notify or None,
     }
 
 
@@ -334,9 +388,18 @@ def _transition_json(transition: Transition) -> dict[str, Any]:
         "inhibitors": arcs(transition.inhibitors),
         "resets": list(transition.resets),
         "conditions": list(transition.conditions),
+        "automatic": transition.automatic or None,
+        "priority": transition.priority or None,
+        "timer": transition.timer and _timer_json(transition.timer),
+        "subWorkflow": transition.sub_workflow,
+        "metadata": dict(transition.metadata),
     }
     rest = _structured(transition)
     return out | {"rule": rules.write(rest)} if rest else out
+
+
+def _timer_json(timer: Timer) -> dict[str, Any]:
+    return {"at": timer.at} if timer.at else {"afterSeconds": timer.after_s}
 
 
 def _structured(transition: Transition) -> Rule | None:
