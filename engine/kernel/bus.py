@@ -7,6 +7,7 @@ told how many. Nothing that must happen hangs on the bus; what must not be lost 
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -47,6 +48,14 @@ class Subscription(Generic[E]):
         taken = list(self._events)
         self._events.clear()
         return taken
+
+    async def arrived(self, within_s: float) -> bool:
+        """Wait until something is waiting, at most so many seconds. Whether there is."""
+        if not self._events:
+            self._arrived.clear()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._arrived.wait(), within_s)
+        return bool(self._events)
 
     async def __aiter__(self) -> AsyncIterator[E | Missed]:
         while True:

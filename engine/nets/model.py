@@ -115,6 +115,32 @@ class Net:
         return {transition.id: tuple(_modes(transition)) for transition in self.transitions}
 
     @cached_property
+    def timed(self) -> tuple[Transition, ...]:
+        """The transitions that fire when their time has come."""
+        return tuple(transition for transition in self.transitions if transition.timer)
+
+    @cached_property
+    def watched(self) -> tuple[Place, ...]:
+        """The places in which a token can be overdue."""
+        return tuple(place for place in self.places if place.timeout_s is not None)
+
+    @cached_property
+    def announcing(self) -> tuple[str, ...]:
+        """The places whose tokens are announced to the user."""
+        return tuple(place.id for place in self.places if place.notify)
+
+    @cached_property
+    def automatic(self) -> tuple[Transition, ...]:
+        """The transitions that fire as soon as they can, the most urgent first."""
+        found = (transition for transition in self.transitions if transition.automatic)
+        return tuple(sorted(found, key=lambda transition: -transition.priority))
+
+    @cached_property
+    def restless(self) -> bool:
+        """Whether a firing may ask for more than the move itself."""
+        return bool(self.timed or self.watched or self.automatic or any(t.sub_workflow for t in self.transitions))
+
+    @cached_property
     def modes(self) -> tuple[Mode, ...]:
         return tuple(mode for transition in self.transitions for mode in self.modes_of[transition.id])
 

@@ -70,6 +70,7 @@ class Definition:
     id: str = ""
     description: str = ""
     metadata: Mapping[str, Any] = field(default_factory=dict)
+    indexes: tuple[str, ...] = ()
 
 
 def read(source: object) -> Definition:

@@ -1,20 +1,34 @@
 """Tokens and the events of their history. Frozen data."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from typing import Any, Literal
 
+from engine.nets.frozen import record
 from engine.nets.marking import Marking
 
-EventKind = Literal["created", "fired"]
+EventKind = Literal[
+    "created",  # the first one
+    "fired",
+    "started",  # the sub-workflow of a transition
+    "abandoned",  # that sub-workflow was cancelled
+    "overdue",
+    "rolled_back",
+    "cancelled",
+    "migrated",
+    "archived",  # stands for the events before it, which were taken out
+]
+Status = Literal["active", "completed", "cancelled"]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Token:
     """One running instance of a workflow.
 
-    `version` is the number of events in its history. `head` is the hash of the last of them (32 bytes).
+    `version` is the number of events in its history. `head` is the hash of the last of them (32 bytes). `running` are
+    the sub-workflows at work: transition -> the id of the token inside. `status` is `completed` while the marking is
+    final: one token on one final place.
     """
 
     id: str
@@ -26,15 +40,19 @@ class Token:
     created_at: datetime
     updated_at: datetime
     head: bytes = b""
+    status: Status = "active"
+    running: Mapping[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Event:
     """One fact in a token's history, numbered by `sequence` from 1.
 
-    `before` is None for the creation. `data` is the change that came with it: all of the data for the creation, a JSON
-    merge patch (RFC 7396) afterwards, None when nothing was changed. `actor` is who asked. `hash` chains it to the
-    event before (`engine.workflows.chain`).
+    `before` is None for the creation. `data` is the change that came with it: all of the data for `created` and
+    `rolled_back`, a JSON merge patch (RFC 7396) otherwise, None when nothing was changed. `actor` is who asked and
+    `reason` why. `detail` is what else belongs to its kind: the place of `overdue`, the version that `rolled_back` went
+    to, the two workflows of `migrated`. `hash` chains it to the event before (`engine.workflows.chain`). `position` is
+    its place among all events of the store, given when it is stored.
     """
 
     token: str
@@ -47,4 +65,7 @@ class Event:
     source: str | None = None
     data: Mapping[str, Any] | None = None
     actor: str = ""
-    hash: bytes = field(default=b"")
+    hash: bytes = b""
+    reason: str = ""
+    detail: Mapping[str, Any] = field(default_factory=dict)
+    position: int = field(default=0, compare=False)
