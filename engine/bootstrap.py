@@ -14,6 +14,7 @@ import orjson
 from engine.agents.service import Agents
 from engine.chats.service import Chats
 from engine.doctor import Doctor
+from engine.jobs.runner import Runner
 from engine.kernel import assets, folders
 from engine.kernel.bus import Bus
 from engine.kernel.errors import InvalidConfig
@@ -33,6 +34,7 @@ from engine.llm.service import Llm
 from engine.store.memory.store import MemoryStore
 from engine.store.ports import Store
 from engine.store.sqlite.store import SqliteStore
+from engine.workflows.clockwork import Clockwork
 from engine.workflows.service import Workflows
 
 DATABASE = "circuit-breaker.db"
@@ -100,6 +102,9 @@ async def build(
         )
         watching = asyncio.create_task(discovery.run(), name="discovery")
         stack.push_async_callback(_ended, watching)
+        runner = Runner(store.jobs, Clockwork(workflows, store.jobs).handlers, bus, world)
+        running = asyncio.create_task(runner.run(), name="jobs")
+        stack.push_async_callback(_ended, running)
         yield parts
 
 

@@ -20,7 +20,7 @@ from engine.nets.analysis.verdicts import analyse
 from engine.nets.marking import in_words
 from engine.nets.model import Net
 from engine.nets.picture import Scene, draw, graph_of
-from engine.workflows.service import read_checked
+from engine.workflows.checking import read_checked
 
 _LIST = "{ workflows { id name version states counts { state tokens } analysis { sound findings { severity } } } }"
 _ONE = "query ($id: String!) { workflow(id: $id) { id name description definition } workflows { id } }"

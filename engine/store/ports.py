@@ -5,14 +5,16 @@ What a method acknowledges is durable: a store that can sync has synced. Errors 
 """
 
 from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any, Protocol
 
+from engine.jobs.model import Job, JobKey
 from engine.llm.messages import Usage
+from engine.nets.marking import Marking
 from engine.nets.notation import Definition
-from engine.nets.token import Event, Token
+from engine.nets.token import Event, Status, Token
 from engine.workflows.model import Workflow
 
 
@@ -22,6 +24,41 @@ class Once:
 
     key: str
     fingerprint: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What is stored in one transaction: a token as it becomes, the sealed events that made it so, the jobs that they
+    ask for and those that they end. `done` is the job that this is the result of: it must still be there.
+    """
+
+    token: Token
+    events: Sequence[Event]
+    once: Once | None = None
+    jobs: Sequence[Job] = ()
+    dropped: Sequence[JobKey] = ()
+    done: Job | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TokenQuery:
+    """Which tokens are wanted, newest first; what is None does not matter.
+
+    `fields` are values that must stand at dotted paths of the data, or of the metadata after `metadata.`; the paths
+    that a workflow names in `indexes` are looked up, others are searched for. `before` is the id of the last token of
+    the page before.
+    """
+
+    workflow: str | None = None
+    state: str | None = None
+    status: Status | None = None
+    fields: Mapping[str, Any] = field(default_factory=dict)
+    created_after: datetime | None = None
+    created_before: datetime | None = None
+    updated_after: datetime | None = None
+    updated_before: datetime | None = None
+    first: int = 50
+    before: str | None = None
 
 
 class Ledger(Protocol):
@@ -43,19 +80,20 @@ class Ledger(Protocol):
         """All of them, in the order they came."""
         ...
 
-    async def add_token(self, token: Token, events: Sequence[Event], once: Once | None = None) -> Token:
-        """Store a new token with its first events, which are sealed. A repeated `once` gives the token that is there.
+    async def add(self, changes: Sequence[Change]) -> Sequence[Token]:
+        """Store new tokens with their first events, all of them or none. A repeated `once` gives the token that is
+        there.
 
-        Raises Conflict when `once` was used for something else.
+        Raises Conflict when a `once` was used for something else.
         """
         ...
 
-    async def commit(self, token: Token, events: Sequence[Event], once: Once | None = None) -> Token:
-        """Store what a firing made of a token, with its sealed events, in one transaction. The stored version
-        must be the one before the first event. A repeated `once` gives the token as it is now.
+    async def commit(self, change: Change) -> Token:
+        """Store what became of a token. The stored version must be the one before the first event. A repeated `once`
+        gives the token as it is now.
 
-        Raises Conflict, with the current version and state in `details.current`, when the token has moved, or when
-        `once` was used for something else; NotFound when it is gone.
+        Raises Conflict, with the current version and state in `details.current`, when the token has moved, when `once`
+        was used for something else, or when the job `done` is no longer there; NotFound when the token is gone.
         """
         ...
 
@@ -70,10 +108,20 @@ class Ledger(Protocol):
         """Raises NotFound."""
         ...
 
-    async def tokens(
-        self, *, workflow: str | None = None, state: str | None = None, first: int = 50, after: str | None = None
-    ) -> Sequence[Token]:
-        """Tokens, newest first; `after` is the id of the last one of the page before."""
+    async def tokens(self, query: TokenQuery) -> Sequence[Token]:
+        """At most `query.first` of them, newest first."""
+        ...
+
+    async def markings(self, workflow: str) -> Sequence[tuple[Marking, int]]:
+        """The distinct markings of the tokens that are not cancelled, and how many tokens have each."""
+        ...
+
+    async def events(self, after: int, *, workflow: str | None = None, limit: int = 500) -> Sequence[Event]:
+        """The events of all tokens after a position, in the order they were stored; perhaps of one workflow."""
+        ...
+
+    async def last_position(self) -> int:
+        """The position of the newest event; 0 when there is none."""
         ...
 
     async def histories(self, token_ids: Sequence[str]) -> Mapping[str, Sequence[Event]]:
@@ -87,6 +135,34 @@ class Ledger(Protocol):
     def every_token(self) -> AsyncIterator[tuple[Token, Sequence[Event]]]:
         """All tokens with their histories, each of one moment, to be checked. A history ends before the first event
         that cannot be read. Raises StoreCorrupt when a token itself cannot."""
+        ...
+
+
+class JobQueue(Protocol):
+    """The jobs that changes have put, in the order they are due."""
+
+    async def due(self, at: datetime, limit: int) -> Sequence[Job]:
+        """Queued jobs that are due at `at`, the longest due first."""
+        ...
+
+    async def next_due(self) -> datetime | None:
+        """When the next queued job is due."""
+        ...
+
+    async def put_back(self, job: Job) -> None:
+        """Store what became of a job that failed, unless another one has taken its place."""
+        ...
+
+    async def finish(self, job: Job) -> None:
+        """The job is done, and nothing else has changed."""
+        ...
+
+    async def of(self, token_id: str) -> Sequence[Job]:
+        """The jobs of a token, in the order they are due."""
+        ...
+
+    async def dead(self, limit: int = 50) -> Sequence[Job]:
+        """Jobs that are not tried again."""
         ...
 
 
@@ -152,10 +228,12 @@ class Journal(Protocol):
 
 
 class Store(Protocol):
-    """One store with its three parts."""
+    """One store with its parts."""
 
     @property
     def ledger(self) -> Ledger: ...
+    @property
+    def jobs(self) -> JobQueue: ...
     @property
     def shelf(self) -> Shelf: ...
     @property

@@ -39,11 +39,20 @@ def first_break(token: Token, events: Iterable[Event]) -> int | None:
     for event in events:
         if event.sequence != expected or event.hash != digest(_content(event), previous):
             return expected
-        data = merged(data, event.data or {}) if last else event.data or {}
+        data = data_after(data, event)
         previous, expected, last = event.hash, expected + 1, event
     whole = previous == token.head and expected == token.version + 1 and last is not None
     same = whole and last is not None and (token.marking, token.data, token.updated_at) == (last.after, data, last.at)
     return None if same else expected
+
+
+def data_after(data: Mapping[str, Any], event: Event) -> Mapping[str, Any]:
+    """What `event` makes of the data."""
+    match event.kind:
+        case "created" | "rolled_back" | "archived":
+            return event.data or {}
+        case _:
+            return merged(data, event.data) if event.data else data
 
 
 def digest(content: Mapping[str, Any], previous: bytes) -> bytes:
@@ -66,9 +75,11 @@ def _content(event: Event) -> dict[str, Any]:
         "kind": event.kind,
         "transition": event.transition,
         "source": event.source,
-        "before": None if event.before is None else dict(event.before),
-        "after": dict(event.after),
+        "before": event.before,
+        "after": event.after,
         "data": event.data,
         "at": microseconds(event.at),
         "actor": event.actor,
+        **({"reason": event.reason} if event.reason else {}),
+        **({"detail": event.detail} if event.detail else {}),
     }

@@ -1,5 +1,6 @@
 """What is said when two requests want different things."""
 
+from engine.jobs.model import Job
 from engine.kernel.errors import Conflict
 from engine.nets.token import Token
 from engine.store.ports import Once
@@ -29,4 +30,12 @@ def key_reused(once: Once) -> Conflict:
         why="A key stands for one request and its repetitions.",
         fix="Make a new key for each request.",
         details={"idempotencyKey": once.key},
+    )
+
+
+def job_gone(job: Job) -> Conflict:
+    return Conflict(
+        f"The {job.kind} {job.name} of the token is not waiting any more.",
+        why="It was done already, or the token has moved on.",
+        details={"token": job.token, "kind": job.kind, "name": job.name},
     )

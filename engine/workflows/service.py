@@ -1,36 +1,41 @@
 """The use cases of workflows: load, decide purely, commit once, publish."""
 
 import asyncio
-import hashlib
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import orjson
 
+from engine.jobs.model import Job
+from engine.jobs.runner import JobsWaiting
 from engine.kernel.bus import Bus
 from engine.kernel.caller import Caller
-from engine.kernel.errors import InvalidInput, InvalidWorkflow, NotFound, TooLarge
+from engine.kernel.errors import CircuitBreakerError, InvalidInput, NotFound, TooLarge
 from engine.kernel.world import World
-from engine.nets import firing, notation, structure
-from engine.nets.analysis.model import Analysis, Finding, Severity
+from engine.nets import firing
+from engine.nets.analysis.model import Analysis, Finding, FindingCode, Severity
 from engine.nets.analysis.verdicts import MOST_STATES, analyse
-from engine.nets.firing import Availability
+from engine.nets.effects import clocks
+from engine.nets.firing import Availability, Firing
 from engine.nets.marking import in_words
 from engine.nets.model import Net
 from engine.nets.notation import Definition
 from engine.nets.token import Event, Token
-from engine.store.ports import Ledger, Once
+from engine.store.ports import Change, Ledger, Once, TokenQuery
 from engine.workflows import chain
+from engine.workflows.checking import check_size, checked, once_of, read_checked, refuse
 from engine.workflows.conflicts import token_moved
-from engine.workflows.events import TokenChanged, WorkflowAdded
+from engine.workflows.errands import errands
+from engine.workflows.events import TokenChanged, WorkflowAdded, notices
 from engine.workflows.model import Workflow
 
-MOST_DATA_BYTES = 1_000_000
-MOST_WORKFLOW_BYTES = 10_000_000
 ANALYSIS_TIMEOUT_S = 2.0
+MOST_AT_ONCE = 10_000
+MOST_STEPS_TRIED = 1_000
 _REMEMBERED = 256  # analyses
+_MOST_REASON = 2_000  # characters
+_LOOK_AGAIN_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,9 +46,43 @@ class Damage:
     sequence: int
 
 
+@dataclass(frozen=True, slots=True)
+class NewToken:
+    """What a token is created with. `data` and `metadata` are JSON objects; they are checked and copied."""
+
+    workflow: str
+    data: object = None
+    metadata: object = None
+    initial_place: str | None = None
+    idempotency_key: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Fire:
+    """A firing that is asked for. `source` chooses the mode of a transition with several; `expected` is the version
+    that the caller has seen."""
+
+    token: str
+    transition: str
+    data: object = None
+    source: str | None = None
+    expected: int | None = None
+    idempotency_key: str | None = None
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """What would become of a token: the token after each step that can be taken, and what stands against the next."""
+
+    tokens: tuple[Token, ...]
+    events: tuple[Event, ...]
+    error: CircuitBreakerError | None = None
+
+
 class Workflows:
     def __init__(self, ledger: Ledger, bus: Bus, world: World) -> None:
-        self._ledger, self._bus, self._world = ledger, bus, world
+        self.ledger, self.bus, self.world = ledger, bus, world
         self._analyses: dict[tuple[bytes, int], Analysis] = {}
 
     # -- definitions ----------------------------------------------------------------------------------------------
@@ -56,25 +95,36 @@ class Workflows:
         `strict`, when the analysis finds an error; `details.findings` has them. Conflict when its id is taken.
         """
         definition = read_checked(source)
+        await self._check_sub_workflows(definition)
         if strict:
             analysis = await self.analyse_net(definition.net)
-            _refuse(definition, [found for found in analysis.findings if found.severity is Severity.ERROR])
-        workflow = await self._ledger.add_workflow(definition, self._world.now())
-        self._bus.publish([WorkflowAdded(workflow)])
+            refuse(definition, [found for found in analysis.findings if found.severity is Severity.ERROR])
+        workflow = await self.ledger.add_workflow(definition, self.world.now())
+        self.bus.publish([WorkflowAdded(workflow)])
         return workflow
+
+    async def _check_sub_workflows(self, definition: Definition) -> None:
+        for transition in definition.net.transitions:
+            if transition.sub_workflow:
+                try:
+                    await self.ledger.workflow(transition.sub_workflow)
+                except NotFound as error:
+                    message = f"The sub-workflow {transition.sub_workflow} of {transition.id} is not there. {error.why}"
+                    found = Finding(FindingCode.STRUCTURE, Severity.ERROR, message.strip(), (), (transition.id,))
+                    refuse(definition, [found])
 
     async def workflow(self, workflow_id: str) -> Workflow:
         """Raises NotFound with the nearest ids."""
-        return await self._ledger.workflow(workflow_id)
+        return await self.ledger.workflow(workflow_id)
 
     async def all(self) -> Sequence[Workflow]:
-        return await self._ledger.workflows()
+        return await self.ledger.workflows()
 
     async def analyse(
         self, workflow_id: str, *, most_states: int = MOST_STATES, timeout_s: float = ANALYSIS_TIMEOUT_S
     ) -> Analysis:
         """The analysis of a stored workflow; kept, once it is complete."""
-        workflow = await self._ledger.workflow(workflow_id)
+        workflow = await self.ledger.workflow(workflow_id)
         key = (workflow.digest, most_states)
         if key not in self._analyses:
             analysis = await self.analyse_net(workflow.net, most_states=most_states, timeout_s=timeout_s)
@@ -89,11 +139,11 @@ class Workflows:
         self, net: Net, *, most_states: int = MOST_STATES, timeout_s: float = ANALYSIS_TIMEOUT_S
     ) -> Analysis:
         """Analyse off the loop, within a budget of states and time. A caller that goes away ends the search."""
-        deadline = self._world.monotonic() + timeout_s
+        deadline = self.world.monotonic() + timeout_s
         gone = False
 
         def keep_going() -> bool:
-            return not gone and self._world.monotonic() < deadline
+            return not gone and self.world.monotonic() < deadline
 
         try:
             return await asyncio.to_thread(analyse, net, most_states=most_states, keep_going=keep_going)
@@ -112,31 +162,77 @@ class Workflows:
         initial_place: str | None = None,
         idempotency_key: str | None = None,
     ) -> Token:
-        """Start a token in the workflow's first marking, or with one token on `initial_place`.
-
-        `data` and `metadata` are JSON objects; they are checked and copied here.
+        """Start a token in the workflow's first marking, or with one token on `initial_place`; automatic transitions
+        fire at once.
 
         Raises NotFound for the workflow or the place, TooLarge and InvalidInput for the data, Conflict when the key was
         used for another request.
         """
-        workflow = await self._ledger.workflow(workflow_id)
-        carried, known = (
-            _checked({} if one is None else one, path) for one, path in ((data, "data"), (metadata, "metadata"))
-        )
-        once = _once(idempotency_key, ["create", workflow_id, carried, known, initial_place])
-        if once and (earlier := await self._ledger.replayed(once)):
-            return earlier
-        if initial_place is not None and initial_place not in workflow.net.place_ids:
-            raise NotFound.named(f"place of {workflow.id}", initial_place, workflow.net.place_ids)
-        marking = dict(workflow.net.initial) if initial_place is None else {initial_place: 1}
-        now = self._world.now()
-        token = Token(self._world.new_id(), workflow.id, marking, carried, known, 1, now, now)
-        created = Event(token.id, 1, "created", marking, now, data=carried or None, actor=caller.name)
-        created = chain.seal(created, chain.origin(token))
-        stored = await self._ledger.add_token(replace(token, head=created.hash), [created], once)
-        if stored.id == token.id:  # not one that another request under the same key has made
-            self._bus.publish([TokenChanged(stored, (created,))])
+        wanted = NewToken(workflow_id, data, metadata, initial_place, idempotency_key)
+        return (await self.create_tokens([wanted], caller=caller))[0]
+
+    async def create_tokens(self, wanted: Sequence[NewToken], *, caller: Caller) -> Sequence[Token]:
+        """Start several tokens, all of them or none, in one transaction. Raises as `create_token` does; the error of
+        the first one that cannot be created has its number in `details.index`."""
+        _check_batch(wanted)
+        changes = []
+        for number, one in enumerate(wanted):
+            try:
+                changes.append(await self._birth(one, caller))
+            except CircuitBreakerError as error:
+                if len(wanted) > 1:
+                    error.details["index"] = number
+                raise
+        stored = await self.ledger.add(changes)
+        new = [change for change, token in zip(changes, stored, strict=True) if token.id == change.token.id]
+        for change in new:  # not those that another request under the same key has made
+            await self._announce(change)
         return stored
+
+    async def _birth(self, wanted: NewToken, caller: Caller) -> Change:
+        workflow = await self.ledger.workflow(wanted.workflow)
+        data = {} if wanted.data is None else checked(wanted.data, "data")
+        metadata = {} if wanted.metadata is None else checked(wanted.metadata, "metadata")
+        once = once_of(wanted.idempotency_key, ["create", workflow.id, data, metadata, wanted.initial_place])
+        place = wanted.initial_place
+        if place is not None and place not in workflow.net.place_ids:
+            raise NotFound.named(f"place of {workflow.id}", place, workflow.net.place_ids)
+        marking = workflow.net.initial if place is None else {place: 1}
+        return self.born(self.world.new_id(), workflow, marking, data, metadata, caller, once=once)
+
+    def born(
+        self,
+        token_id: str,
+        workflow: Workflow,
+        marking: Mapping[str, int],
+        data: Mapping[str, Any],
+        metadata: Mapping[str, Any],
+        caller: Caller,
+        *,
+        once: Once | None = None,
+        reason: str = "",
+        detail: Mapping[str, Any] | None = None,
+    ) -> Change:
+        """A new token with what its first marking sets off."""
+        now, net = self.world.now(), workflow.net
+        token = Token(
+            token_id, workflow.id, marking, data, metadata, 1, now, now, status=firing.status_of(net, marking)
+        )
+        event = Event(
+            token_id,
+            1,
+            "created",
+            marking,
+            now,
+            data=data or None,
+            actor=caller.name,
+            reason=reason,
+            detail=detail or {},
+        )
+        born = Firing(token, (event,))
+        if net.restless:
+            born = firing.settled(net, Firing(token, (event,), tuple(clocks(net, None, token, None))), now)
+        return self._sealed(born, chain.origin(token), once)
 
     async def fire(
         self,
@@ -148,144 +244,292 @@ class Workflows:
         source: str | None = None,
         expected: int | None = None,
         idempotency_key: str | None = None,
+        reason: str = "",
+        done: Job | None = None,
     ) -> Token:
         """Fire `transition` on a token and merge `data` into its data; see `nets.firing.fire` for the semantics.
 
         `source` chooses the mode of a transition with several. `expected` is the version that the caller has seen.
+        `done` is the job that asked for it.
 
         Raises NotFound, NotEnabled (which place lacks what, which guard said no), Conflict (the token moved:
         `details.current`), TooLarge and InvalidInput for the data.
         """
-        patch = None if data is None else _checked(data, "data")
-        once = _once(idempotency_key, ["fire", token_id, transition, patch, source, expected])
-        if once and (earlier := await self._ledger.replayed(once)):
+        patch = None if data is None else checked(data, "data")
+        once = once_of(idempotency_key, ["fire", token_id, transition, patch, source, expected])
+        if once and (earlier := await self.ledger.replayed(once)):
             return earlier
-        token = await self._ledger.token(token_id)
-        workflow = await self._ledger.workflow(token.workflow)
+        token, workflow = await self._at_version(token_id, expected)
+        mode = firing.choose_mode(workflow.net, token, transition, source)
+        finished = done is not None and done.kind == "resume"
+        fired = firing.fire(
+            workflow.net,
+            token,
+            mode,
+            self.world.now(),
+            patch=patch,
+            actor=caller.name,
+            reason=_reason(reason),
+            finished=finished,
+        )
+        if patch:
+            check_size(orjson.dumps(fired.token.data), "data")
+        return await self.commit(fired, token.head, once=once, done=done)
+
+    async def fire_all(self, wanted: Sequence[Fire], *, caller: Caller) -> Sequence[Token | CircuitBreakerError]:
+        """Fire each, one after the other where they are of one token; the outcome of each, in order."""
+        _check_batch(wanted)
+        queues: dict[str, list[int]] = {}
+        for number, one in enumerate(wanted):
+            queues.setdefault(one.token, []).append(number)
+        outcomes: dict[int, Token | CircuitBreakerError] = {}
+
+        async def through(numbers: Sequence[int]) -> None:
+            for number in numbers:
+                one = wanted[number]
+                try:
+                    outcomes[number] = await self.fire(
+                        one.token,
+                        one.transition,
+                        caller=caller,
+                        data=one.data,
+                        source=one.source,
+                        expected=one.expected,
+                        idempotency_key=one.idempotency_key,
+                        reason=one.reason,
+                    )
+                except CircuitBreakerError as error:
+                    outcomes[number] = error
+
+        async with asyncio.TaskGroup() as group:
+            for numbers in queues.values():
+                group.create_task(through(numbers))
+        return [outcomes[number] for number in range(len(wanted))]
+
+    async def roll_back(
+        self, token_id: str, to_version: int, *, caller: Caller, reason: str = "", expected: int | None = None
+    ) -> Token:
+        """Give a token the marking and the data that it had after `to_version`, as a new event: nothing is deleted.
+
+        Raises NotFound for the token or the version, InvalidInput when a place of then is not in the workflow of now,
+        Conflict.
+        """
+        token, workflow = await self._at_version(token_id, expected)
+        events = await self.history(token_id)
+        if not events[0].sequence <= to_version < token.version:
+            raise InvalidInput(
+                f"The token cannot be rolled back to version {to_version}.",
+                why=f"It is at version {token.version}, and its history begins with {events[0].sequence}.",
+                fix="Name an earlier version of its history.",
+                details={"path": "toVersion", "version": token.version, "first": events[0].sequence},
+            )
+        data: Mapping[str, Any] = {}
+        for event in events:
+            if event.sequence <= to_version:
+                data, target = chain.data_after(data, event), event
+        strangers = [place for place in target.after if place not in workflow.net.place_ids]
+        if strangers:
+            raise InvalidInput(
+                f"At version {to_version} the token was in {strangers[0]}, which {workflow.id} does not have.",
+                why="It was migrated to another workflow since.",
+                fix="Roll back to a version after the migration, or migrate it back.",
+                details={"path": "toVersion", "places": strangers},
+            )
+        now = self.world.now()
+        event = self._event(token, "rolled_back", target.after, caller, reason, data=data, detail={"to": to_version})
+        return await self.commit(firing.changed(workflow.net, token, event, data, now), token.head)
+
+    async def cancel(self, token_id: str, *, caller: Caller, reason: str = "", expected: int | None = None) -> Token:
+        """Take a token out of its workflow; it keeps its history, and can be rolled back to an earlier version.
+
+        Raises NotFound, Conflict; InvalidInput when it is cancelled already.
+        """
+        token, workflow = await self._at_version(token_id, expected)
+        if token.status == "cancelled":
+            raise InvalidInput("The token is cancelled already.", fix="Roll it back to bring it back.")
+        event = self._event(token, "cancelled", {}, caller, reason)
+        changed = firing.changed(workflow.net, token, event, token.data, self.world.now(), status="cancelled")
+        return await self.commit(changed, token.head)
+
+    async def fork(
+        self, token_id: str, *, caller: Caller, reason: str = "", idempotency_key: str | None = None
+    ) -> Token:
+        """A new token that begins where another one is, with its data and metadata. Raises NotFound."""
+        once = once_of(idempotency_key, ["fork", token_id])
+        if once and (earlier := await self.ledger.replayed(once)):
+            return earlier
+        token = await self.ledger.token(token_id)
+        workflow = await self.ledger.workflow(token.workflow)
+        change = self.born(
+            self.world.new_id(),
+            workflow,
+            token.marking,
+            token.data,
+            {key: value for key, value in token.metadata.items() if key != "parent"},
+            caller,
+            once=once,
+            reason=reason,
+            detail={"forkOf": token.id, "version": token.version},
+        )
+        return await self.add(change)
+
+    async def add(self, change: Change) -> Token:
+        """Store one new token, and say so."""
+        (stored,) = await self.ledger.add([change])
+        if stored.id == change.token.id:  # not one that another request under the same key has made
+            await self._announce(change)
+        return stored
+
+    async def what_if(self, token_id: str, steps: Sequence[Fire], *, caller: Caller) -> Tried:
+        """Fire on a copy that is thrown away: what would become of the token. Raises NotFound for the token only; what
+        else stands against a step is in the answer."""
+        if len(steps) > MOST_STEPS_TRIED:
+            raise TooLarge(f"{len(steps)} steps are too many.", fix=f"Try up to {MOST_STEPS_TRIED}.")
+        token = await self.ledger.token(token_id)
+        net = (await self.ledger.workflow(token.workflow)).net
+        tokens, events = [token], list[Event]()
+        for step in steps:
+            try:
+                mode = firing.choose_mode(net, token, step.transition, step.source)
+                patch = None if step.data is None else checked(step.data, "data")
+                tried = firing.fire(net, token, mode, self.world.now(), patch=patch, actor=caller.name, finished=True)
+            except CircuitBreakerError as error:
+                return Tried(tuple(tokens), tuple(events), error)
+            token = tried.token
+            tokens.append(token)
+            events.extend(tried.events)
+        return Tried(tuple(tokens), tuple(events))
+
+    async def commit(self, done_to: Firing, head: bytes, *, once: Once | None = None, done: Job | None = None) -> Token:
+        """Store what became of a token whose last event has the hash `head`, and say so."""
+        change = self._sealed(done_to, head, once, done)
+        moved = await self.ledger.commit(change)
+        if moved.head == change.token.head:  # not what another request under the same key has made of it
+            await self._announce(change)
+        return moved
+
+    def _sealed(self, firing_: Firing, head: bytes, once: Once | None, done: Job | None = None) -> Change:
+        events = []
+        for event in firing_.events:
+            events.append(chain.seal(event, head))
+            head = events[-1].hash
+        token = replace(firing_.token, head=head)
+        jobs, dropped = errands(token, firing_.effects, self.world.now())
+        return Change(token, events, once, jobs, dropped, done)
+
+    async def _announce(self, change: Change) -> None:
+        net = (await self.ledger.workflow(change.token.workflow)).net
+        self.bus.publish([TokenChanged(change.token, change.events), *notices(net, change.token, change.events)])
+        if change.jobs:
+            self.bus.publish([JobsWaiting(min(job.due for job in change.jobs))])
+
+    def _event(
+        self,
+        token: Token,
+        kind: Any,
+        after: Mapping[str, int],
+        caller: Caller,
+        reason: str,
+        *,
+        data: Mapping[str, Any] | None = None,
+        detail: Mapping[str, Any] | None = None,
+    ) -> Event:
+        return Event(
+            token.id,
+            token.version + 1,
+            kind,
+            after,
+            self.world.now(),
+            token.marking,
+            data=data,
+            actor=caller.name,
+            reason=_reason(reason),
+            detail=detail or {},
+        )
+
+    async def _at_version(self, token_id: str, expected: int | None) -> tuple[Token, Workflow]:
+        token = await self.ledger.token(token_id)
+        workflow = await self.ledger.workflow(token.workflow)
         if expected is not None and expected != token.version:
             raise token_moved(token, in_words(token.marking, workflow.net.place_ids), expected)
-        mode = firing.choose_mode(workflow.net, token, transition, source)
-        fired = firing.fire(workflow.net, token, mode, self._world.now(), patch=patch, actor=caller.name)
-        if patch:
-            _sized(orjson.dumps(fired.token.data), "data")
-        events = tuple(_sealed(fired.events, token.head))
-        moved = await self._ledger.commit(replace(fired.token, head=events[-1].hash), events, once)
-        if moved.head == events[-1].hash:  # not what another request under the same key has made of it
-            self._bus.publish([TokenChanged(moved, events)])
-        return moved
+        return token, workflow
+
+    # -- reading --------------------------------------------------------------------------------------------------
 
     async def token(self, token_id: str) -> Token:
         """Raises NotFound."""
-        return await self._ledger.token(token_id)
+        return await self.ledger.token(token_id)
 
     async def tokens(
-        self, *, workflow: str | None = None, state: str | None = None, first: int = 50, after: str | None = None
+        self,
+        query: TokenQuery | None = None,
+        *,
+        workflow: str | None = None,
+        state: str | None = None,
+        first: int = 50,
+        after: str | None = None,
     ) -> Sequence[Token]:
         """Newest first; `after` is the id of the last one of the page before. Raises NotFound for the workflow."""
-        if workflow is not None:
-            await self._ledger.workflow(workflow)
-        if not 1 <= first <= 1000:
-            raise InvalidInput(f"{first} is no size for a page.", fix="Ask for 1 to 1000.", details={"path": "first"})
-        return await self._ledger.tokens(workflow=workflow, state=state, first=first, after=after)
+        query = query or TokenQuery(workflow, state, first=first, before=after)
+        if query.workflow is not None:
+            await self.ledger.workflow(query.workflow)
+        if not 1 <= query.first <= 1000:
+            raise InvalidInput(
+                f"{query.first} is no size for a page.", fix="Ask for 1 to 1000.", details={"path": "first"}
+            )
+        return await self.ledger.tokens(query)
 
     async def history(self, token_id: str) -> Sequence[Event]:
         """Raises NotFound."""
-        await self._ledger.token(token_id)
-        return (await self._ledger.histories([token_id]))[token_id]
+        await self.ledger.token(token_id)
+        return (await self.ledger.histories([token_id]))[token_id]
 
     async def histories(self, token_ids: Sequence[str]) -> Mapping[str, Sequence[Event]]:
-        return await self._ledger.histories(token_ids)
+        return await self.ledger.histories(token_ids)
+
+    async def follow(self, after: int | None = None, workflow: str | None = None) -> AsyncIterator[Event]:
+        """The events of all tokens, or of one workflow's, after a position, and then as they are stored: each once, in
+        order. Without a position: from now on."""
+        position = await self.ledger.last_position() if after is None else after
+        with self.bus.subscribe(TokenChanged, limit=1) as changes:
+            while True:
+                changes.take()
+                while found := await self.ledger.events(position, workflow=workflow):
+                    for event in found:
+                        position = event.position
+                        yield event
+                await changes.arrived(within_s=_LOOK_AGAIN_S)
 
     async def available(self, token_id: str) -> Sequence[Availability]:
         """Each transition of the token's workflow: whether it can fire now, and if not, why. Raises NotFound."""
-        token = await self._ledger.token(token_id)
-        return firing.availability((await self._ledger.workflow(token.workflow)).net, token)
+        token = await self.ledger.token(token_id)
+        return firing.availability((await self.ledger.workflow(token.workflow)).net, token)
 
     async def counts(self, workflow_id: str) -> Mapping[str, int]:
         """How many tokens are in each state."""
-        return await self._ledger.counts(workflow_id)
+        return await self.ledger.counts(workflow_id)
 
     async def damages(self) -> Sequence[Damage]:
         """All tokens whose history does not fit its hash chain."""
         found = []
-        async for token, events in self._ledger.every_token():
+        async for token, events in self.ledger.every_token():
             if (sequence := chain.first_break(token, events)) is not None:
                 found.append(Damage(token.id, sequence))
         return found
 
 
-def read_checked(source: Mapping[str, Any]) -> Definition:
-    """The definition in `source`, whose parts fit together. Raises InvalidInput, TooLarge and InvalidWorkflow."""
-    definition = notation.read(_checked(source, "workflow", MOST_WORKFLOW_BYTES))
-    _refuse(definition, [found for found in structure.check(definition.net) if found.severity is Severity.ERROR])
-    return definition
-
-
-def _refuse(definition: Definition, findings: Sequence[Finding]) -> None:
-    if findings:
-        rest = f" (and {len(findings) - 1} more)" if len(findings) > 1 else ""
-        raise InvalidWorkflow(
-            f"The workflow {definition.name} is refused.",
-            why=f"{findings[0].message}{rest}",
-            fix="Mend it and send it again; nothing was stored.",
-            details={
-                "findings": [
-                    {
-                        "code": str(found.code),
-                        "message": found.message,
-                        "places": list(found.places),
-                        "transitions": list(found.transitions),
-                    }
-                    for found in findings[:100]
-                ]
-            },
-        )
-
-
-def _sealed(events: Sequence[Event], head: bytes) -> Sequence[Event]:
-    sealed: list[Event] = []
-    for event in events:
-        sealed.append(chain.seal(event, sealed[-1].hash if sealed else head))
-    return sealed
-
-
-def _checked(data: object, path: str, most_bytes: int = MOST_DATA_BYTES) -> Mapping[str, Any]:
-    """A copy of `data`, when it can be stored: JSON within bounds, that comes back as it was."""
-    if not isinstance(data, Mapping):
-        raise InvalidInput(f"{path} is not an object.", fix="Give a JSON object.", details={"path": path})
-    try:
-        written = orjson.dumps([[[[data]]]])[4:-4]  # with room for what is put around it later
-        copy: Mapping[str, Any] = orjson.loads(written)
-        if copy != data:  # orjson makes null of NaN and text of a time
-            json.dumps(data, allow_nan=False)
-    except (TypeError, ValueError, RecursionError) as error:
-        raise InvalidInput(
-            f"{path} cannot be written as JSON.", why=f"{error}.", fix="Change the value.", details={"path": path}
-        ) from None
-    _sized(written, path, most_bytes)
-    return copy
-
-
-def _sized(written: bytes, path: str, most_bytes: int = MOST_DATA_BYTES) -> None:
-    if len(written) > most_bytes:
+def _check_batch(wanted: Sequence[object]) -> None:
+    if not 1 <= len(wanted) <= MOST_AT_ONCE:
         raise TooLarge(
-            f"{path} takes {len(written):,} bytes.",
-            why=f"Up to {most_bytes:,} are kept.",
-            fix="Store it elsewhere and keep a reference to it." if path != "workflow" else "Cut it into smaller ones.",
-            details={"path": path, "limit": most_bytes},
+            f"{len(wanted)} at once cannot be done.",
+            fix=f"Give 1 to {MOST_AT_ONCE:,} at once.",
+            details={"limit": MOST_AT_ONCE},
         )
 
 
-def _once(key: str | None, request: Sequence[object]) -> Once | None:
-    if key is None:
-        return None
-    if not 1 <= len(key) <= 200:
+def _reason(text: str) -> str:
+    if len(text) > _MOST_REASON:
         raise InvalidInput(
-            "The idempotency key is too long or empty.",
-            fix="Give 1 to 200 characters.",
-            details={"path": "idempotencyKey"},
+            f"The reason has {len(text)} characters.", fix=f"Give up to {_MOST_REASON}.", details={"path": "reason"}
         )
-    try:
-        return Once(key, hashlib.sha256(orjson.dumps(request, option=orjson.OPT_SORT_KEYS)).digest())
-    except TypeError as error:
-        raise InvalidInput("The request is not valid Unicode.", why=f"{error}.", fix="Change it.") from None
+    return text

@@ -11,8 +11,9 @@ from engine.kernel.bus import Missed
 from engine.kernel.errors import InvalidInput, NotFound
 from engine.llm.service import FIRST_ROUND_S
 from engine.nets.analysis.verdicts import MOST_STATES
+from engine.workflows.checking import read_checked
 from engine.workflows.events import TokenChanged
-from engine.workflows.service import ANALYSIS_TIMEOUT_S, read_checked
+from engine.workflows.service import ANALYSIS_TIMEOUT_S
 from server.graphql.agent_types import AgentType
 from server.graphql.context import Ask
 from server.graphql.finishing import Finishing

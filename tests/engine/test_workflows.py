@@ -8,8 +8,8 @@ import pytest
 from engine.kernel.caller import PROGRAM, Caller
 from engine.kernel.errors import Conflict, InvalidInput, InvalidWorkflow, NotEnabled, NotFound, TooLarge
 from engine.nets.analysis.verdicts import MOST_STATES
+from engine.workflows.checking import MOST_DATA_BYTES, read_checked
 from engine.workflows.events import TokenChanged, WorkflowAdded
-from engine.workflows.service import MOST_DATA_BYTES, read_checked
 from tests.support import APPROVAL, FORK, RING, turns_of_the_loop
 
 DEADLOCKED = {

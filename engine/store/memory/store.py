@@ -2,28 +2,67 @@
 
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from decimal import Decimal
+from itertools import islice
 from typing import Any
 
+from engine.jobs.model import Job, JobKey
 from engine.kernel.errors import NotFound
 from engine.nets import notation
-from engine.nets.marking import in_words
+from engine.nets.marking import Marking, in_words
 from engine.nets.notation import Definition
 from engine.nets.token import Event, Token
+from engine.rules.evaluation import same_json, value_of
 from engine.store import codec
-from engine.store.ports import Once, RequestRecord, Spend
+from engine.store.ports import Change, Once, RequestRecord, Spend, TokenQuery
 from engine.workflows import conflicts
 from engine.workflows.model import Workflow
 
 
 @dataclass
+class MemoryJobs:
+    jobs: dict[JobKey, Job] = field(default_factory=dict)
+
+    def end(self, key: JobKey, sequence: int | None = None) -> bool:
+        there = key in self.jobs and sequence in (None, self.jobs[key].sequence)
+        if there:
+            del self.jobs[key]
+        return there
+
+    def _sorted(self, state: str) -> list[Job]:
+        found = [job for job in self.jobs.values() if job.state == state]
+        return sorted(found, key=lambda job: (job.due, job.token, job.name))
+
+    async def due(self, at: datetime, limit: int) -> Sequence[Job]:
+        return [job for job in self._sorted("queued") if job.due <= at][:limit]
+
+    async def next_due(self) -> datetime | None:
+        return next((job.due for job in self._sorted("queued")), None)
+
+    async def put_back(self, job: Job) -> None:
+        if self.end(job.key, job.sequence):
+            self.jobs[job.key] = job
+
+    async def finish(self, job: Job) -> None:
+        self.end(job.key, job.sequence)
+
+    async def of(self, token_id: str) -> Sequence[Job]:
+        return sorted((job for job in self.jobs.values() if job.token == token_id), key=lambda job: (job.due, job.name))
+
+    async def dead(self, limit: int = 50) -> Sequence[Job]:
+        return self._sorted("dead")[:limit]
+
+
+@dataclass
 class MemoryLedger:
+    _jobs: MemoryJobs
     _workflows: dict[str, Workflow] = field(default_factory=dict)
     _tokens: dict[str, Token] = field(default_factory=dict)
     _events: dict[str, list[Event]] = field(default_factory=dict)
     _once: dict[str, tuple[bytes, str]] = field(default_factory=dict)
+    _log: list[Event] = field(default_factory=list)
 
     async def add_workflow(self, definition: Definition, at: datetime) -> Workflow:
         digest, slug = codec.definition_digest(definition), notation.slug(definition.name)
@@ -50,27 +89,40 @@ class MemoryLedger:
     async def workflows(self) -> Sequence[Workflow]:
         return list(self._workflows.values())
 
-    async def add_token(self, token: Token, events: Sequence[Event], once: Once | None = None) -> Token:
-        await self.workflow(token.workflow)
-        codec.dumps([dict(token.data), dict(token.metadata)])
-        if once and (earlier := await self.replayed(once)):
-            return earlier
-        self._store(token, events, once)
-        return token
+    async def add(self, changes: Sequence[Change]) -> Sequence[Token]:
+        for change in changes:
+            await self.workflow(change.token.workflow)
+            codec.dumps([change.token.data, change.token.metadata])
+        found = [await self.replayed(change.once) if change.once else None for change in changes]
+        for change, earlier in zip(changes, found, strict=True):
+            if not earlier:
+                self._store(change)
+        return [earlier or change.token for change, earlier in zip(changes, found, strict=True)]
 
-    async def commit(self, token: Token, events: Sequence[Event], once: Once | None = None) -> Token:
-        codec.dumps(dict(token.data))
-        if once and (earlier := await self.replayed(once)):
+    async def commit(self, change: Change) -> Token:
+        token, expected = change.token, change.events[0].sequence - 1
+        codec.dumps(token.data)
+        if change.once and (earlier := await self.replayed(change.once)):
             return earlier
-        current, expected = await self.token(token.id), events[0].sequence - 1
+        current = await self.token(token.id)
         if current.version != expected:
             raise conflicts.token_moved(current, self._state(current), expected)
-        self._store(token, events, once)
+        if change.done and not self._jobs.end(change.done.key, change.done.sequence):
+            raise conflicts.job_gone(change.done)
+        self._store(change)
         return token
 
-    def _store(self, token: Token, events: Sequence[Event], once: Once | None) -> None:
+    def _store(self, change: Change) -> None:
+        token, once = change.token, change.once
         self._tokens[token.id] = token
-        self._events.setdefault(token.id, []).extend(events)
+        for event in change.events:
+            stored = replace(event, position=len(self._log) + 1)
+            self._log.append(stored)
+            self._events.setdefault(token.id, []).append(stored)
+        for key in change.dropped:
+            self._jobs.end(key)
+        for job in change.jobs:
+            self._jobs.jobs[job.key] = job
         if once:
             self._once[once.key] = once.fingerprint, token.id
 
@@ -87,17 +139,39 @@ class MemoryLedger:
             raise NotFound.named("token", token_id, (), fix="`circuit-breaker token show` lists the newest.")
         return self._tokens[token_id]
 
-    async def tokens(
-        self, *, workflow: str | None = None, state: str | None = None, first: int = 50, after: str | None = None
-    ) -> Sequence[Token]:
-        found = [
-            token
-            for name, token in sorted(self._tokens.items(), reverse=True)
-            if workflow in (None, token.workflow)
-            and state in (None, self._state(token))
-            and (after is None or name < after)
-        ]
-        return found[:first]
+    async def tokens(self, query: TokenQuery) -> Sequence[Token]:
+        found = (token for _, token in sorted(self._tokens.items(), reverse=True) if self._wanted(token, query))
+        return list(islice(found, query.first))
+
+    def _wanted(self, token: Token, query: TokenQuery) -> bool:
+        return (
+            query.workflow in (None, token.workflow)
+            and query.state in (None, self._state(token))
+            and query.status in (None, token.status)
+            and (query.before is None or token.id < query.before)
+            and (query.created_after is None or token.created_at >= query.created_after)
+            and (query.created_before is None or token.created_at < query.created_before)
+            and (query.updated_after is None or token.updated_at >= query.updated_after)
+            and (query.updated_before is None or token.updated_at < query.updated_before)
+            and all(
+                same_json(value_of(path, token.data, token.metadata), value) for path, value in query.fields.items()
+            )
+        )
+
+    async def markings(self, workflow: str) -> Sequence[tuple[Marking, int]]:
+        counted: Counter[str] = Counter(
+            codec.dumps(token.marking)
+            for token in self._tokens.values()
+            if token.workflow == workflow and token.status != "cancelled"
+        )
+        return [(codec.loads(text), count) for text, count in sorted(counted.items())]
+
+    async def events(self, after: int, *, workflow: str | None = None, limit: int = 500) -> Sequence[Event]:
+        found = (e for e in islice(self._log, after, None) if workflow in (None, self._tokens[e.token].workflow))
+        return list(islice(found, limit))
+
+    async def last_position(self) -> int:
+        return len(self._log)
 
     async def histories(self, token_ids: Sequence[str]) -> Mapping[str, Sequence[Event]]:
         return {token: tuple(self._events.get(token, ())) for token in token_ids}
@@ -157,7 +231,8 @@ class MemoryJournal:
 
 class MemoryStore:
     def __init__(self) -> None:
-        self.ledger = MemoryLedger()
+        self.jobs = MemoryJobs()
+        self.ledger = MemoryLedger(self.jobs)
         self.shelf = MemoryShelf()
         self.journal = MemoryJournal()
         self.address = "memory://"

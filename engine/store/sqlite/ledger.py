@@ -1,32 +1,48 @@
 """Workflows, tokens and histories in SQLite."""
 
 import sqlite3
-from collections import defaultdict
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import suppress
+from collections import Counter, defaultdict
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from engine.kernel.errors import Conflict, NotFound, StoreCorrupt
+from engine.jobs.model import JobKey
+from engine.kernel.errors import Conflict, NotFound
 from engine.nets import notation
-from engine.nets.marking import in_words
+from engine.nets.marking import Marking, in_words
 from engine.nets.notation import Definition
 from engine.nets.token import Event, Token
 from engine.store import codec
-from engine.store.ports import Once
+from engine.store.ports import Change, Once, TokenQuery
 from engine.store.sqlite.database import Database, Row
+from engine.store.sqlite.rows import (
+    EVENT,
+    EVENT_BYTES,
+    JOB,
+    TOKEN,
+    event_of,
+    event_row,
+    job_row,
+    marks,
+    readable,
+    token_of,
+    token_row,
+)
 from engine.workflows import conflicts
 from engine.workflows.chain import microseconds, moment
+from engine.workflows.fields import lookups
 from engine.workflows.model import Workflow
 
 _WORKFLOW = "id, slug, version, definition, digest, created_at"
-_TOKEN = "id, workflow, marking, data, metadata, version, created_at, updated_at, head"
-_EVENT = "token, sequence, kind, transition, source, before, after, data, at, actor, hash"
-_EVENT_BYTES = ", ".join(  # for texts that may be damaged
-    name if name in ("sequence", "at", "hash") else f"cast({name} as blob)" for name in _EVENT.split(", ")
-)
 _RECENT = 1_000  # tokens at hand
 _MOST_AT_ONCE = 500  # parameters of one statement
+_ADD_TOKEN = f"insert into tokens({TOKEN}, state) values ({marks(TOKEN)}, ?)"
+_ADD_EVENT = f"insert into events({EVENT}) values ({marks(EVENT)})"
+_MOVE_TOKEN = (
+    "update tokens set workflow = ?, marking = ?, data = ?, metadata = ?, version = ?, updated_at = ?, head = ?, "
+    "status = ?, running = ?, state = ? where id = ?"
+)
 
 
 class SqliteLedger:
@@ -87,47 +103,47 @@ class SqliteLedger:
 
     # -- tokens ---------------------------------------------------------------------------------------------------
 
-    async def add_token(self, token: Token, events: Sequence[Event], once: Once | None = None) -> Token:
-        workflow = await self.workflow(token.workflow)
-        row, event_rows, state = _token_row(token), [_event_row(event) for event in events], _state(workflow, token)
+    async def add(self, changes: Sequence[Change]) -> Sequence[Token]:
+        rows = [await self._rows(change) for change in changes]
+
+        def write(connection: sqlite3.Connection) -> list[Token]:
+            found = [_earlier(connection, change.once) for change in changes]
+            new = [one for one, earlier in zip(rows, found, strict=True) if earlier is None]
+            connection.executemany(_ADD_TOKEN, [(*one.token, one.state) for one in new])
+            connection.executemany(_ADD_EVENT, [event for one in new for event in one.events])
+            for (workflow, state), tokens in _by_state(new).items():
+                _count(connection, workflow, state, tokens)
+            for one in new:
+                _put_rest(connection, one)
+            return [earlier or change.token for change, earlier in zip(changes, found, strict=True)]
+
+        stored = await self._database.write(write)
+        return [self._kept(token) for token in stored] if len(stored) <= _RECENT else stored
+
+    async def commit(self, change: Change) -> Token:
+        one = await self._rows(change)
+        token, expected = change.token, change.events[0].sequence - 1
 
         def write(connection: sqlite3.Connection) -> Token:
-            if earlier := _earlier(connection, once):
+            if earlier := _earlier(connection, change.once):
                 return earlier
-            connection.execute(
-                f"insert into tokens({_TOKEN}, state) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", (*row, state)
-            )
-            _add_events(connection, event_rows)
-            _count(connection, token.workflow, state, 1)
-            _remember(connection, once, token.id)
-            return token
-
-        return self._kept(await self._database.write(write))
-
-    async def commit(self, token: Token, events: Sequence[Event], once: Once | None = None) -> Token:
-        workflow = await self.workflow(token.workflow)
-        row, event_rows, state = _token_row(token), [_event_row(event) for event in events], _state(workflow, token)
-        expected = events[0].sequence - 1
-
-        def write(connection: sqlite3.Connection) -> Token:
-            if earlier := _earlier(connection, once):
-                return earlier
-            found = connection.execute("select version, state from tokens where id = ?", (token.id,)).fetchone()
+            found = connection.execute(
+                "select version, state, workflow from tokens where id = ?", (token.id,)
+            ).fetchone()
             if not found:
                 raise NotFound.named("token", token.id, ())
-            version, before = found
+            version, before, workflow = found
             if version != expected:
                 raise conflicts.token_moved(_read_token(connection, token.id), before, expected)
-            connection.execute(
-                "update tokens set marking = ?, data = ?, version = ?, updated_at = ?, head = ?, state = ? "
-                "where id = ?",
-                (row[2], row[3], row[5], row[7], row[8], state, token.id),
-            )
-            _add_events(connection, event_rows)
-            if state != before:
-                _count(connection, token.workflow, before, -1)
-                _count(connection, token.workflow, state, 1)
-            _remember(connection, once, token.id)
+            if change.done and not _end_job(connection, change.done.key, change.done.sequence):
+                raise conflicts.job_gone(change.done)
+            name, *values, _, updated, head, status, running = one.token
+            connection.execute(_MOVE_TOKEN, (*values, updated, head, status, running, one.state, name))
+            connection.executemany(_ADD_EVENT, one.events)
+            if (one.state, token.workflow) != (before, workflow):
+                _count(connection, workflow, before, -1)
+                _count(connection, token.workflow, one.state, 1)
+            _put_rest(connection, one)
             return token
 
         try:
@@ -135,6 +151,17 @@ class SqliteLedger:
         except Conflict:
             self._recent.pop(token.id, None)  # what is on disk decides
             raise
+
+    async def _rows(self, change: Change) -> "_Rows":
+        workflow = await self.workflow(change.token.workflow)
+        return _Rows(
+            change,
+            in_words(change.token.marking, workflow.net.place_ids),
+            token_row(change.token),
+            [event_row(event) for event in change.events],
+            list(lookups(workflow, change.token)),
+            bool(workflow.definition.indexes),
+        )
 
     async def replayed(self, once: Once) -> Token | None:
         rows = await self._database.read("select fingerprint, token from once where key = ?", (once.key,))
@@ -147,10 +174,10 @@ class SqliteLedger:
     async def token(self, token_id: str) -> Token:
         if token_id in self._recent:
             return self._recent[token_id]
-        rows = await self._database.read(f"select {_TOKEN} from tokens where id = ?", (token_id,))
+        rows = await self._database.read(f"select {TOKEN} from tokens where id = ?", (token_id,))
         if not rows:
             raise NotFound.named("token", token_id, (), fix="`circuit-breaker token show` lists the newest.")
-        return self._kept(_token(rows[0]))
+        return self._kept(token_of(rows[0]))
 
     def _kept(self, token: Token) -> Token:
         """Keep a token that is on disk at hand, unless a later version already is."""
@@ -160,28 +187,51 @@ class SqliteLedger:
             del self._recent[next(iter(self._recent))]
         return token
 
-    async def tokens(
-        self, *, workflow: str | None = None, state: str | None = None, first: int = 50, after: str | None = None
-    ) -> Sequence[Token]:
-        wanted = {"workflow = ?": workflow, "state = ?": state, "id < ?": after}
-        given = {condition: value for condition, value in wanted.items() if value is not None}
-        where = f"where {' and '.join(given)}" if given else ""
+    async def tokens(self, query: TokenQuery) -> Sequence[Token]:
+        indexed = frozenset[str]()
+        if query.fields and query.workflow is not None:
+            indexed = frozenset((await self.workflow(query.workflow)).definition.indexes)
+        conditions = list(_conditions(query, indexed))
+        where = f"where {' and '.join(condition for condition, _ in conditions)}" if conditions else ""
         rows = await self._database.read(
-            f"select {_TOKEN} from tokens {where} order by id desc limit ?", (*given.values(), first)
+            f"select {TOKEN} from tokens {where} order by id desc limit ?",
+            (*(value for _, values in conditions for value in values), query.first),
         )
-        return [_token(row) for row in rows]
+        return [token_of(row) for row in rows]
+
+    async def markings(self, workflow: str) -> Sequence[tuple[Marking, int]]:
+        rows = await self._database.read(
+            "select marking, count(*) from tokens where workflow = ? and status <> 'cancelled' group by marking "
+            "order by marking",
+            (workflow,),
+        )
+        return [(codec.loads(marking), count) for marking, count in rows]
 
     async def histories(self, token_ids: Sequence[str]) -> Mapping[str, Sequence[Event]]:
         found: defaultdict[str, list[Event]] = defaultdict(list)
         for start in range(0, len(token_ids), _MOST_AT_ONCE):
             some = token_ids[start : start + _MOST_AT_ONCE]
-            marks = ", ".join("?" * len(some))
             rows = await self._database.read(
-                f"select {_EVENT} from events where token in ({marks}) order by token, sequence", some
+                f"select {EVENT}, position from events where token in ({', '.join('?' * len(some))}) "
+                "order by token, sequence",
+                some,
             )
-            for row in rows:
-                found[row[0]].append(_event(row))
+            for *row, position in rows:
+                found[row[0]].append(event_of(tuple(row), position))
         return {token: found[token] for token in token_ids}
+
+    async def events(self, after: int, *, workflow: str | None = None, limit: int = 500) -> Sequence[Event]:
+        columns = ", ".join(f"events.{name}" for name in EVENT.split(", "))
+        of_workflow = "join tokens on tokens.id = events.token and tokens.workflow = ?" if workflow else ""
+        rows = await self._database.read(
+            f"select {columns}, position from events {of_workflow} where position > ? order by position limit ?",
+            (*((workflow,) if workflow else ()), after, limit),
+        )
+        return [event_of(tuple(row), position) for *row, position in rows]
+
+    async def last_position(self) -> int:
+        rows = await self._database.read("select coalesce(max(position), 0) from events")
+        return int(rows[0][0])
 
     async def counts(self, workflow: str) -> Mapping[str, int]:
         rows = await self._database.read(
@@ -194,85 +244,91 @@ class SqliteLedger:
         while True:
             async with self._database.snapshot() as read:
                 page = await read(
-                    f"select {_TOKEN} from tokens where ?1 is null or id < ?1 order by id desc limit 200", (after,)
+                    f"select {TOKEN} from tokens where ?1 is null or id < ?1 order by id desc limit 200", (after,)
                 )
-                events = f"select {_EVENT_BYTES} from events where token = ? order by sequence"
+                events = f"select {EVENT_BYTES} from events where token = ? order by sequence"
                 found = [(row, await read(events, (row[0],))) for row in page]
             for row, history in found:
-                yield _token(row), _readable(history)
+                yield token_of(row), readable(history)
             if not page:
                 return
             after = page[-1][0]
 
 
-def _state(workflow: Workflow, token: Token) -> str:
-    return in_words(token.marking, workflow.net.place_ids)
+@dataclass(frozen=True, slots=True)
+class _Rows:
+    """A change as it goes into the tables. `fields` are (path, value); `searched`: whether there may be some."""
+
+    change: Change
+    state: str
+    token: Row
+    events: list[Row]
+    fields: list[tuple[str, str]]
+    searched: bool
 
 
-def _token_row(token: Token) -> Row:
-    return (
-        token.id,
-        token.workflow,
-        codec.dumps(dict(token.marking)),
-        codec.dumps(dict(token.data)),
-        codec.dumps(dict(token.metadata)),
-        token.version,
-        microseconds(token.created_at),
-        microseconds(token.updated_at),
-        token.head,
-    )
+def _by_state(rows: Sequence[_Rows]) -> Mapping[tuple[str, str], int]:
+    return Counter((one.change.token.workflow, one.state) for one in rows)
 
 
-def _token(row: Row) -> Token:
-    name, workflow, marking, data, metadata, version, created, updated, head = row
-    read = codec.loads
-    with codec.reading("token"):
-        return Token(
-            name, workflow, read(marking), read(data), read(metadata), version, moment(created), moment(updated), head
+def _conditions(query: TokenQuery, indexed: frozenset[str]) -> Iterator[tuple[str, Sequence[Any]]]:
+    """The conditions of a query on tokens, each with the values it binds."""
+    if query.workflow is not None:
+        yield "workflow = ?", (query.workflow,)
+    if query.state is not None:
+        yield "state = ?", (query.state,)
+    if query.status is not None:
+        yield "status = ?", (query.status,)
+    if query.before is not None:
+        yield "id < ?", (query.before,)
+    for column, sign, at in (
+        ("created_at", ">=", query.created_after),
+        ("created_at", "<", query.created_before),
+        ("updated_at", ">=", query.updated_after),
+        ("updated_at", "<", query.updated_before),
+    ):
+        if at is not None:
+            yield f"{column} {sign} ?", (microseconds(at),)
+    for path, value in query.fields.items():
+        text = codec.dumps(value)
+        if path in indexed:
+            yield (
+                "id in (select token from fields where workflow = ? and path = ? and value = ?)",
+                (query.workflow, path, text),
+            )
+        else:
+            first, _, rest = path.partition(".")
+            column, steps = ("metadata", rest) if first == "metadata" and rest else ("data", path)
+            yield f"{column} -> ? = ?", ("$" + "".join(f'."{step}"' for step in steps.split(".")), text)
+
+
+def _put_rest(connection: sqlite3.Connection, one: _Rows) -> None:
+    """What goes with a token beside its row and its events."""
+    change = one.change
+    if one.searched:
+        connection.execute("delete from fields where token = ?", (change.token.id,))
+        connection.executemany(
+            "insert or ignore into fields values (?, ?, ?, ?)",
+            [(change.token.workflow, path, value, change.token.id) for path, value in one.fields],
+        )
+    for key in change.dropped:
+        _end_job(connection, key)
+    if change.jobs:
+        connection.executemany(
+            f"insert or replace into jobs({JOB}) values ({marks(JOB)})", [job_row(job) for job in change.jobs]
+        )
+    if change.once is not None:
+        connection.execute(
+            "insert into once values (?, ?, ?)", (change.once.key, change.once.fingerprint, change.token.id)
         )
 
 
-def _event_row(event: Event) -> Row:
-    return (
-        event.token,
-        event.sequence,
-        event.kind,
-        event.transition,
-        event.source,
-        None if event.before is None else codec.dumps(dict(event.before)),
-        codec.dumps(dict(event.after)),
-        None if event.data is None else codec.dumps(dict(event.data)),
-        microseconds(event.at),
-        event.actor,
-        event.hash,
+def _end_job(connection: sqlite3.Connection, key: JobKey, sequence: int | None = None) -> bool:
+    gone = connection.execute(
+        "delete from jobs where token = ? and kind = ? and name = ? and (?4 is null or sequence = ?4)",
+        (*key, sequence),
     )
-
-
-def _event(row: Row) -> Event:
-    token, sequence, kind, transition, source, before, after, data, at, actor, hash_ = row
-
-    def read(text: str | None) -> Any:
-        return None if text is None else codec.loads(text)
-
-    with codec.reading("history"):
-        return Event(
-            token, sequence, kind, read(after), moment(at), read(before), transition, source, read(data), actor, hash_
-        )
-
-
-def _readable(rows: Sequence[Row]) -> Sequence[Event]:
-    """The events before the first that cannot be read."""
-    events: list[Event] = []
-    with suppress(StoreCorrupt):
-        for *cells, hash_ in rows:
-            with codec.reading("history"):
-                texts = [cell.decode() if isinstance(cell, bytes) else cell for cell in cells]
-            events.append(_event((*texts, hash_)))
-    return events
-
-
-def _add_events(connection: sqlite3.Connection, rows: Sequence[Row]) -> None:
-    connection.executemany(f"insert into events({_EVENT}) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
+    return gone.rowcount > 0
 
 
 def _count(connection: sqlite3.Connection, workflow: str, state: str, change: int) -> None:
@@ -295,10 +351,5 @@ def _earlier(connection: sqlite3.Connection, once: Once | None) -> Token | None:
     return _read_token(connection, found[1])
 
 
-def _remember(connection: sqlite3.Connection, once: Once | None, token_id: str) -> None:
-    if once is not None:
-        connection.execute("insert into once values (?, ?, ?)", (once.key, once.fingerprint, token_id))
-
-
 def _read_token(connection: sqlite3.Connection, token_id: str) -> Token:
-    return _token(connection.execute(f"select {_TOKEN} from tokens where id = ?", (token_id,)).fetchone())
+    return token_of(connection.execute(f"select {TOKEN} from tokens where id = ?", (token_id,)).fetchone())

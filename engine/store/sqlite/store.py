@@ -1,4 +1,4 @@
-"""The SQLite store: one file, three parts."""
+"""The SQLite store: one file, four parts."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -6,6 +6,7 @@ from pathlib import Path
 
 from engine.kernel.errors import StoreUnavailable
 from engine.store.sqlite.database import Database
+from engine.store.sqlite.jobs import SqliteJobs
 from engine.store.sqlite.journal import SqliteJournal
 from engine.store.sqlite.ledger import SqliteLedger
 from engine.store.sqlite.shelf import SqliteShelf
@@ -15,6 +16,7 @@ class SqliteStore:
     def __init__(self, database: Database) -> None:
         self.database = database
         self.ledger = SqliteLedger(database)
+        self.jobs = SqliteJobs(database)
         self.shelf = SqliteShelf(database)
         self.journal = SqliteJournal(database)
         self.address = f"sqlite:///{database.path}"
