@@ -7,12 +7,14 @@ has no final marking.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
-from engine.nets.analysis.components import can_reach, components
-from engine.nets.analysis.model import Analysis, Finding, FindingCode, Severity, Step
-from engine.nets.analysis.states import KeepGoing, StateSpace, Tokens, explore
+from engine.nets.analysis.components import Components, components
+from engine.nets.analysis.evidence import Evidence
+from engine.nets.analysis.exhaustive import exhaustive
+from engine.nets.analysis.model import Analysis, Finding, FindingCode, Severity
+from engine.nets.analysis.states import KeepGoing, StateSpace, explore
 from engine.nets.marking import in_words
 from engine.nets.model import Net
 
@@ -36,44 +38,42 @@ class _Report:
         return self.space.complete
 
     @cached_property
-    def final_places(self) -> list[int]:
-        return [number for number, place in enumerate(self.net.place_ids) if place in self.net.final]
+    def evidence(self) -> Evidence:
+        return Evidence(self.space)
+
+    @cached_property
+    def ends(self) -> frozenset[int]:
+        """The final markings, packed."""
+        packing = self.space.packing
+        return frozenset(
+            packing.pack([(number, 1)]) for number, place in enumerate(self.net.place_ids) if place in self.net.final
+        )
 
     @cached_property
     def final_states(self) -> list[int]:
-        return [number for number, tokens in enumerate(self.space.states) if self._final(tokens)]
-
-    def _final(self, tokens: Tokens) -> bool:
-        return sum(tokens) == 1 and any(tokens[place] for place in self.final_places)
+        ends = self.ends
+        return [number for number, marking in enumerate(self.space.packed) if marking in ends]
 
     @cached_property
     def dead_ends(self) -> list[int]:
         """States that enable nothing, in the order they were found; only of those whose ways out are all known."""
-        return [number for number, outgoing in enumerate(self.settled) if not outgoing]
-
-    @cached_property
-    def settled(self) -> list[list[tuple[int, int]]]:
-        """The edges of the states that were searched to their end."""
-        edges = self.space.edges
-        return edges if self.complete else edges[:-1]
+        starts = self.space.starts
+        return [state for state in range(self.space.settled) if starts[state] == starts[state + 1]]
 
     @cached_property
     def deadlocks(self) -> list[int]:
-        return [state for state in self.dead_ends if not self._final(self.space.states[state])]
+        return [state for state in self.dead_ends if self.space.packed[state] not in self.ends]
 
     @cached_property
     def improper(self) -> list[int]:
         """States with a token on a final place and another one somewhere."""
-        places = self.final_places
-        return [
-            number
-            for number, tokens in enumerate(self.space.states)
-            if any(tokens[place] for place in places) and not self._final(tokens)
-        ]
+        ends, places = self.ends, [n for n, place in enumerate(self.net.place_ids) if place in self.net.final]
+        mask = self.space.packing.mask(places)
+        return [n for n, marking in enumerate(self.space.packed) if marking & mask and marking not in ends]
 
     @cached_property
     def seen_modes(self) -> set[int]:
-        return {mode for outgoing in self.space.edges for mode, _ in outgoing}
+        return set(self.space.labels)
 
     @cached_property
     def dead_transitions(self) -> tuple[str, ...]:
@@ -81,50 +81,85 @@ class _Report:
         return tuple(transition.id for transition in self.net.transitions if transition.id not in alive)
 
     @cached_property
+    def graph(self) -> Components:
+        return components(len(self.space), self.space.starts, self.space.targets)
+
+    @cached_property
     def lost(self) -> list[int]:
         """States from which no final marking can be reached."""
-        good = can_reach(self.space.edges, self.final_states)
-        return [state for state in range(len(self.space.states)) if state not in good]
-
-    @cached_property
-    def component(self) -> list[int]:
-        return components(self.space.edges)
-
-    @cached_property
-    def bottoms(self) -> set[int]:
-        """The components that are never left."""
-        left = {
-            self.component[state]
-            for state, outgoing in enumerate(self.space.edges)
-            for _, after in outgoing
-            if self.component[after] != self.component[state]
-        }
-        return set(self.component) - left
+        good = self.graph.reaching(self.final_states)
+        return [state for state, fine in enumerate(good) if not fine]
 
     @cached_property
     def livelocked(self) -> list[int]:
         """States from which neither a final marking nor a dead end can be reached: something moves for ever."""
-        ends = can_reach(self.space.edges, [*self.final_states, *self.dead_ends])
-        return [state for state in range(len(self.space.states)) if state not in ends]
+        if not self.lost:
+            return []
+        ends = self.graph.reaching([*self.final_states, *self.dead_ends])
+        return [state for state, fine in enumerate(ends) if not fine]
+
+    @cached_property
+    def levels(self) -> dict[str, int]:
+        """How live each transition is, after Murata (1989, section V-C): 0 dead, 1 can fire, 3 can fire without end,
+        4 can always be made to fire again. In a finite space levels 2 and 3 are the same."""
+        space, of = self.space, self.graph.of
+        names = [mode.transition.id for mode in self.net.modes]
+        level = {transition.id: 0 for transition in self.net.transitions}
+        for mode in self.seen_modes:
+            level[names[mode]] = 1
+        cyclic: set[int] = set()
+        for state in range(space.settled):
+            own = of[state]
+            for edge in range(space.starts[state], space.starts[state + 1]):
+                if of[space.targets[edge]] == own:
+                    cyclic.add(space.labels[edge])
+        for mode in cyclic:
+            level[names[mode]] = 3
+        always = set(level)
+        for component in self.graph.bottoms:
+            fired = {
+                names[space.labels[edge]]
+                for state in self.graph.members(component)
+                for edge in range(space.starts[state], space.starts[state + 1])
+            }
+            always &= fired
+        return level | dict.fromkeys(always, 4)
 
     @cached_property
     def live(self) -> bool:
-        fired: dict[int, set[str]] = {component: set() for component in self.bottoms}
-        for state, outgoing in enumerate(self.space.edges):
-            if self.component[state] in fired:
-                fired[self.component[state]].update(self.net.modes[mode].transition.id for mode, _ in outgoing)
-        return all(len(names) == len(self.net.transitions) for names in fired.values())
+        return all(level == 4 for level in self.levels.values())
 
     @cached_property
     def monotone(self) -> bool:
         """More tokens never hinder a firing. Then what can complete, properly and from everywhere, is bounded."""
         return not any(transition.inhibitors or transition.resets for transition in self.net.transitions)
 
+    @cached_property
+    def data_deadlock(self) -> int | None:
+        """A state, the easiest to come to, that the data may keep from moving: all that is enabled is guarded, and
+        the guards are not proven to leave some way open."""
+        space = self.space
+        if not self.evidence.guarded:
+            return None
+        open_modes = {move.mode for move in space.moves if not move.guarded}
+        known: dict[tuple[int, ...], bool] = {}
+
+        def can_stick(state: int) -> bool:
+            row = tuple(space.labels[space.starts[state] : space.starts[state + 1]])
+            if not row or not open_modes.isdisjoint(row) or space.packed[state] in self.ends:
+                return False
+            if row not in known:
+                guards = [guard for mode in row if (guard := self.net.modes[mode].transition.guard) is not None]
+                known[row] = not exhaustive(guards)
+            return known[row]
+
+        return self.evidence.best(state for state in range(space.settled) if can_stick(state))
+
     # -- the report -----------------------------------------------------------------------------------------------
 
     def analysis(self) -> Analysis:
         unbounded = self.space.unbounded is not None
-        bound = max((max(tokens, default=0) for tokens in self.space.states), default=0)
+        bound = max(self.space.peaks, default=0)
         runs_for_ever = not self.net.final
         option = proper = sound = livelock_free = None
         if not runs_for_ever:
@@ -137,13 +172,13 @@ class _Report:
                 sound = False
         return Analysis(
             complete=self.complete,
-            states=len(self.space.states),
-            edges=sum(map(len, self.space.edges)),
+            states=len(self.space),
+            edges=len(self.space.targets),
             bounded=False if unbounded else True if self.complete else None,
             bound=bound if self.complete else None,
             safe=bound <= 1 if self.complete or bound > 1 else None,
             live=self.live if self.complete else None,
-            reversible=len(set(self.component)) == 1 if self.complete else None,
+            reversible=len(self.graph) == 1 if self.complete else None,
             deadlock_free=False if self.deadlocks else True if self.complete else None,
             sound=sound,
             option_to_complete=option,
@@ -167,7 +202,7 @@ class _Report:
         if self.complete:
             yield from self._dead()
         elif not self.space.unbounded:
-            seen = len(self.space.states)
+            seen = len(self.space)
             yield Finding(
                 FindingCode.INCOMPLETE,
                 Severity.INFO,
@@ -178,17 +213,19 @@ class _Report:
         if self.space.unbounded:
             state, growing = self.space.unbounded
             names = tuple(self.net.place_ids[place] for place in growing)
-            yield self._finding(
+            yield self.evidence.finding(
                 FindingCode.UNBOUNDED,
                 Severity.ERROR,
                 f"{' and '.join(names)} can fill without end.",
-                state,
+                self.space.way_to(state),
                 places=names,
             )
             return
-        crowded = next((s for s, tokens in enumerate(self.space.states) if max(tokens, default=0) > 1), None)
-        if crowded is not None:
-            tokens = self.space.states[crowded]
+        if max(self.space.peaks, default=0) > 1:
+            shift = self._crowded
+            crowded = self.evidence.best(n for n, marking in enumerate(self.space.packed) if marking & shift)
+            assert crowded is not None
+            tokens = self.space.tokens(crowded)
             names = tuple(place for place, count in zip(self.net.place_ids, tokens, strict=True) if count > 1)
             yield self._finding(
                 FindingCode.UNSAFE,
@@ -198,25 +235,42 @@ class _Report:
                 places=names,
             )
 
+    @cached_property
+    def _crowded(self) -> int:
+        """The bits that are set where a place has more than one token."""
+        packing = self.space.packing
+        return packing.values & ~packing.pack((place, 1) for place in range(len(self.net.places)))
+
     def _deadlock(self) -> Iterator[Finding]:
         improper = set(self.improper)
         stuck = [state for state in self.deadlocks if state not in improper]
-        if stuck:
-            words = self._words(stuck[0])
+        first = self.evidence.best(stuck)
+        if first is not None:
+            words = self._words(first)
             more = f" (and {len(stuck) - 1} more such states)" if len(stuck) > 1 else ""
             yield self._finding(
                 FindingCode.DEADLOCK,
                 Severity.ERROR,
                 f"It gets stuck in {words}: nothing can fire, and it is not an end{more}.",
-                stuck[0],
-                places=self._marked(stuck[0]),
+                first,
+                places=self._marked(first),
             )
+        data = self.data_deadlock
+        if data is not None:
+            found = self._finding(
+                FindingCode.DEADLOCK,
+                Severity.WARNING,
+                f"In {self._words(data)} every way on has a guard: data that none of them lets pass is stuck there.",
+                data,
+                places=self._marked(data),
+            )
+            yield replace(found, depends_on_guards=True)
 
     def _completion(self) -> Iterator[Finding]:
         if not self.net.final:
             return
-        if self.improper:
-            state = self.improper[0]
+        state = self.evidence.best(self.improper)
+        if state is not None:
             yield self._finding(
                 FindingCode.IMPROPER_COMPLETION,
                 Severity.ERROR,
@@ -224,8 +278,8 @@ class _Report:
                 state,
                 places=self._marked(state),
             )
-        if self.complete and self.lost:
-            state = self.lost[0]
+        state = self.evidence.best(self.lost) if self.complete else None
+        if state is not None:
             yield self._finding(
                 FindingCode.CANNOT_COMPLETE,
                 Severity.ERROR,
@@ -237,8 +291,8 @@ class _Report:
     def _liveness(self) -> Iterator[Finding]:
         if not self.complete:
             return
-        if self.net.final and self.livelocked:
-            state = self.livelocked[0]
+        state = self.evidence.best(self.livelocked) if self.net.final else None
+        if state is not None:
             yield self._finding(
                 FindingCode.LIVELOCK,
                 Severity.ERROR,
@@ -276,23 +330,11 @@ class _Report:
     def _finding(
         self, code: FindingCode, severity: Severity, message: str, state: int, *, places: tuple[str, ...]
     ) -> Finding:
-        """A finding about `state`, with the shortest trace to it."""
-        steps = [Step(self._marking(0))]
-        guarded = False
-        passed: dict[str, None] = {}
-        for mode_number, reached in self.space.way_to(state):
-            mode = self.net.modes[mode_number]
-            guarded |= mode.transition.guard is not None
-            passed[mode.transition.id] = None
-            steps.append(Step(self._marking(reached), mode.transition.id, mode.source))
-        return Finding(code, severity, message, places, tuple(passed), tuple(steps), guarded)
-
-    def _marking(self, state: int) -> dict[str, int]:
-        tokens = self.space.states[state]
-        return {place: count for place, count in zip(self.net.place_ids, tokens, strict=True) if count}
+        """A finding about `state`, with the best run to it."""
+        return self.evidence.finding(code, severity, message, self.evidence.way_to(state), places=places)
 
     def _words(self, state: int) -> str:
-        return in_words(self._marking(state), self.net.place_ids)
+        return in_words(self.space.marking(state), self.net.place_ids)
 
     def _marked(self, state: int) -> tuple[str, ...]:
-        return tuple(self._marking(state))
+        return tuple(self.space.marking(state))
