@@ -5,7 +5,7 @@ microseconds since 1970 UTC). The first event hashes the token's id, workflow an
 """
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -25,25 +25,58 @@ def seal(event: Event, previous: bytes) -> Event:
 
 def origin(token: Token) -> bytes:
     """What the first event of a token is chained to."""
-    return digest({"token": token.id, "workflow": token.workflow, "metadata": dict(token.metadata)}, b"")
+    return digest({"token": token.id, "workflow": token.workflow, "metadata": token.metadata}, b"")
 
 
-def first_break(token: Token, events: Iterable[Event]) -> int | None:
+def first_break(token: Token, events: Sequence[Event]) -> int | None:
     """The sequence of the first event that does not fit the chain, or of the first missing one; None when all is well.
     The number after the last one when the token is not what its history makes of it.
 
-    `events` are the token's whole history in order.
+    `events` are the token's whole history in order, or what is left of it after an `archived` event, whose hash is that
+    of the last one it stands for.
     """
-    previous, expected, last = origin(token), 1, None
+    moves = [event.detail for event in events if event.kind == "migrated"]
+    workflow = moves[0].get("from") if moves else token.workflow
+    previous, expected = origin(replace(token, workflow=str(workflow))), 1
     data: Mapping[str, Any] = {}
     for event in events:
-        if event.sequence != expected or event.hash != digest(_content(event), previous):
+        if event.kind == "archived" and expected == 1:
+            if not archive_holds(event):
+                return event.sequence
+        elif event.sequence != expected or event.hash != digest(_content(event), previous):
             return expected
+        if event.kind == "migrated" and event.detail.get("from") != workflow:
+            return event.sequence
+        workflow = event.detail.get("to") if event.kind == "migrated" else workflow
         data = data_after(data, event)
-        previous, expected, last = event.hash, expected + 1, event
-    whole = previous == token.head and expected == token.version + 1 and last is not None
-    same = whole and last is not None and (token.marking, token.data, token.updated_at) == (last.after, data, last.at)
-    return None if same else expected
+        previous, expected = event.hash, event.sequence + 1
+    if not events or previous != token.head or expected != token.version + 1 or workflow != token.workflow:
+        return expected
+    now = (token.marking, token.data, token.updated_at)
+    return None if now == (events[-1].after, data, events[-1].at) else expected
+
+
+def archived(events: Sequence[Event]) -> Event:
+    """One event that stands for `events`, the first ones of a history: with the marking and the data after them, and
+    the hash of the last of them, so that the chain goes on from it. `detail.seal` is over all of its content."""
+    data: Mapping[str, Any] = {}
+    for event in events:
+        data = data_after(data, event)
+    last = events[-1]
+    whole = replace(
+        last, kind="archived", before=None, data=data, detail={"events": len(events), "kind": last.kind}, reason=""
+    )
+    return replace(whole, detail={**whole.detail, "seal": _seal(whole)})
+
+
+def archive_holds(event: Event) -> bool:
+    """Whether an `archived` event is as it was made."""
+    detail = {key: value for key, value in event.detail.items() if key != "seal"}
+    return event.detail.get("seal") == _seal(replace(event, detail=detail))
+
+
+def _seal(event: Event) -> str:
+    return digest(_content(event), event.hash).hex()
 
 
 def data_after(data: Mapping[str, Any], event: Event) -> Mapping[str, Any]:

@@ -1,8 +1,8 @@
-"""Moving live tokens from one workflow to another: first a plan, by distinct marking, then the tokens. The plan is pure.
+"""Moving live tokens from one workflow to another: the plan, by distinct marking. Pure.
 
 A marking is carried over place by place, by the same name or by the map that is given. What it becomes is accepted when
-the new workflow itself can reach it, so that everything that was proven of the new workflow holds for the token as well;
-it is accepted with a remark when it is not reached but the token can still come to an end from it. Everything else is
+the new workflow itself can reach it: everything that was proven of the new workflow then holds for the token as well. It
+is accepted with a remark when it is not reached, but the token can always come to an end from there. Everything else is
 refused, with the reason, and stays where it is.
 """
 
@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from engine.kernel.errors import NotFound
+from engine.nets.analysis.states import explore
 from engine.nets.analysis.verdicts import analyse
 from engine.nets.marking import Marking, in_words
 from engine.nets.model import Net
@@ -78,10 +79,8 @@ def plan(
 
 def reachable(net: Net) -> frozenset[frozenset[tuple[str, int]]]:
     """The markings that the net reaches, as far as MOST_STATES of them."""
-    from engine.nets.analysis.states import explore
-
-    space = explore(net, MOST_STATES, lambda: True)
-    return frozenset(frozenset(marking.items()) for marking in space.markings())
+    space = explore(net, MOST_STATES)
+    return frozenset(frozenset(space.marking(state).items()) for state in range(len(space)))
 
 
 def _step(
