@@ -3,7 +3,8 @@
 A verdict is True, False, or None for "not proven": never a guess.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from engine.nets.marking import Marking
@@ -42,7 +43,8 @@ class Step:
 class Finding:
     """Something to know about a net. `trace` is a shortest run from the start that shows it; empty when none can.
 
-    `depends_on_guards`: the trace passes a guarded transition, so whether it can happen hangs on the data.
+    `depends_on_guards`: every run that shows it passes a guarded transition, so whether it can happen hangs on the
+    data. The trace is then one with the fewest guarded steps.
     """
 
     code: FindingCode
@@ -55,12 +57,28 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True)
+class Invariant:
+    """A law of the net. `kind` is "place": the sum of the tokens, each place counted by its weight, is always `value`;
+    or "transition": firing each mode as often as its weight leads back to where it began, and `value` is None."""
+
+    kind: str
+    weights: Mapping[str, int]
+    value: int | None
+    words: str
+
+
+@dataclass(frozen=True, slots=True)
 class Analysis:
     """The verdicts over the whole state space, guards taken as "may".
 
     `complete`: the space was searched to its end; `states` and `edges` are how much was seen. The words are those of
     van der Aalst (1998) for soundness and Murata (1989) for the rest: `bound` is the least k that no place exceeds,
     `live` of the net as it stands. Verdicts about completion are None for a net without final places.
+
+    `home_states`: some marking can be reached from everywhere. `liveness` has Murata's level of each transition as far
+    as it is known: 0 dead, 1 can fire, 3 can fire without end, 4 can always be made to fire again. `place_bounds` is
+    the most tokens of each place as far as it is known. `by` says what decided a verdict: "state space", "reduction",
+    "coverability", "stubborn sets" or "invariant"; such a verdict is as certain as one from the state space.
     """
 
     complete: bool
@@ -79,3 +97,9 @@ class Analysis:
     dead_transitions: tuple[str, ...] | None = None
     unbounded_places: tuple[str, ...] | None = None
     findings: tuple[Finding, ...] = ()
+    invariants: tuple[Invariant, ...] = ()
+    home_states: bool | None = None
+    liveness: Mapping[str, int] = field(default_factory=dict)
+    place_bounds: Mapping[str, int] = field(default_factory=dict)
+    net_class: tuple[str, ...] = ()
+    by: Mapping[str, str] = field(default_factory=dict)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from engine.nets.analysis.model import Analysis, Finding
+from engine.nets.analysis.model import Analysis, Finding, Invariant
 
 
 def write(found: Analysis) -> dict[str, Any]:
@@ -23,6 +23,12 @@ def write(found: Analysis) -> dict[str, Any]:
         "livelockFree": found.livelock_free,
         "deadTransitions": None if found.dead_transitions is None else list(found.dead_transitions),
         "unboundedPlaces": None if found.unbounded_places is None else list(found.unbounded_places),
+        "homeStates": found.home_states,
+        "liveness": dict(found.liveness),
+        "placeBounds": dict(found.place_bounds),
+        "netClass": list(found.net_class),
+        "by": dict(found.by),
+        "invariants": [_invariant(one) for one in found.invariants],
         "findings": [_finding(finding) for finding in found.findings],
     }
 
@@ -40,6 +46,10 @@ def _finding(finding: Finding) -> dict[str, Any]:
         ],
         "dependsOnGuards": finding.depends_on_guards,
     }
+
+
+def _invariant(one: Invariant) -> dict[str, Any]:
+    return {"kind": one.kind, "weights": dict(one.weights), "value": one.value, "words": one.words}
 
 
 def _marking(marking: Mapping[str, int]) -> list[dict[str, Any]]:

@@ -44,7 +44,7 @@ class StateSpace:
     `labels` (modes, numbered as in `Net.modes`) and `targets` (states); only the first `settled` states have edges.
 
     `complete`: all states were found. `unbounded` is the state at which growth without end was seen, with the places
-    that grow.
+    that grow. `stopped`: `keep_going` said no.
     """
 
     net: Net
@@ -58,6 +58,7 @@ class StateSpace:
     via: Numbers
     complete: bool = False
     unbounded: tuple[int, tuple[int, ...]] | None = None
+    stopped: bool = False
 
     @property
     def settled(self) -> int:
@@ -209,7 +210,8 @@ class _Search:
     def _go_on(self, state: int) -> bool:
         space = self.space
         used = len(space) * self._bytes + 8 * len(space.targets)
-        return used < self._most_bytes and self._keep_going()
+        space.stopped = not self._keep_going()
+        return used < self._most_bytes and not space.stopped
 
     def _full(self, after: int) -> tuple[int, ...]:
         packing = self.space.packing

@@ -9,21 +9,32 @@ has no final marking.
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
+from engine.nets.analysis.beyond import certificate, decided
+from engine.nets.analysis.classes import classes
 from engine.nets.analysis.components import Components, components
 from engine.nets.analysis.evidence import Evidence
 from engine.nets.analysis.exhaustive import exhaustive
+from engine.nets.analysis.invariants import invariants
 from engine.nets.analysis.model import Analysis, Finding, FindingCode, Severity
 from engine.nets.analysis.states import KeepGoing, StateSpace, explore
 from engine.nets.marking import in_words
 from engine.nets.model import Net
 
 MOST_STATES = 200_000
+_AT_FIRST = 25_000  # states, before reductions are tried
 
 
 def analyse(net: Net, *, most_states: int = MOST_STATES, keep_going: KeepGoing = lambda: True) -> Analysis:
     """Everything there is to say of `net` within the budget. The net's structure has been checked before."""
-    return _Report(net, explore(net, most_states, keep_going)).analysis()
+    space = explore(net, min(most_states, _AT_FIRST), keep_going)
+    certain: dict[str, Any] = {}
+    if not (space.complete or space.unbounded or space.stopped):
+        certain = certificate(net, keep_going)
+        if most_states > _AT_FIRST and len(space) == _AT_FIRST:
+            space = explore(net, most_states, keep_going)
+    return decided(net, space, _Report(net, space).analysis(), certain, keep_going)
 
 
 @dataclass
@@ -187,6 +198,11 @@ class _Report:
             dead_transitions=self.dead_transitions if self.complete or not self.dead_transitions else None,
             unbounded_places=self._unbounded_places(),
             findings=tuple(self._findings()),
+            invariants=invariants(self.net, self.space.moves),
+            home_states=len(self.graph.bottoms) == 1 if self.complete else None,
+            liveness=self.levels if self.complete else {},
+            place_bounds=dict(zip(self.net.place_ids, self.space.peaks, strict=True)) if self.complete else {},
+            net_class=classes(self.net),
         )
 
     def _unbounded_places(self) -> tuple[str, ...] | None:
@@ -198,6 +214,7 @@ class _Report:
         yield from self._growth()
         yield from self._deadlock()
         yield from self._completion()
+        yield from self._ambiguous()
         yield from self._liveness()
         if self.complete:
             yield from self._dead()
@@ -287,6 +304,29 @@ class _Report:
                 state,
                 places=self._marked(state),
             )
+
+    def _ambiguous(self) -> Iterator[Finding]:
+        """Transitions that two of their sources let fire at once: which one is taken is then chosen for the caller."""
+        space = self.space
+        for transition in self.net.transitions:
+            if len(transition.sources) < 2:
+                continue
+            modes = {n for n, mode in enumerate(self.net.modes) if mode.transition.id == transition.id}
+            rows = (
+                (state, modes.intersection(space.labels[space.starts[state] : space.starts[state + 1]]))
+                for state in range(space.settled)
+            )
+            state = self.evidence.best(state for state, able in rows if len(able) > 1)
+            if state is not None:
+                marked = self.space.marking(state)
+                sources = tuple(source for source in transition.sources if source in marked)
+                yield self._finding(
+                    FindingCode.STRUCTURE,
+                    Severity.WARNING,
+                    f"{transition.id} can fire from {' and '.join(sources)} at once: which one it takes is ambiguous.",
+                    state,
+                    places=sources,
+                )
 
     def _liveness(self) -> Iterator[Finding]:
         if not self.complete:

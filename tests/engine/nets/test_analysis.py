@@ -162,7 +162,7 @@ def some_net(seed, *, plain):
     return net, Plain(len(places), steps, first, tuple(map(places.index, final)))
 
 
-@pytest.mark.parametrize("block", range(8))
+@pytest.mark.parametrize("block", range(14))
 def test_verdicts_and_traces_agree_with_brute_force(block):
     decided = 0
     for seed in range(block * 75, block * 75 + 75):
@@ -179,7 +179,7 @@ def test_verdicts_and_traces_agree_with_brute_force(block):
         for key, verdict in wanted.items():
             said = set(found.dead_transitions) if key == "dead_transitions" else getattr(found, key)
             assert said == verdict, (seed, key)
-        by_code = {finding.code: finding for finding in found.findings if finding.trace}
+        by_code = {one.code: one for one in found.findings if one.trace and one.code is not FindingCode.STRUCTURE}
         assert {str(code) for code in by_code} == {code for code, steps in shortest.items() if steps is not None}, seed
         for code, finding in by_code.items():
             assert replay(net, finding) == shortest[code], (seed, code)
@@ -249,7 +249,9 @@ def chain(length):
 
 
 def test_a_budget_of_states_ends_the_search_and_says_so():
-    found = analyse(chain(50), most_states=10)
+    net = chain(50)
+    emptied = replace(net.transitions[0], resets=("p50",))  # no reduction goes through a reset
+    found = analyse(replace(net, transitions=(emptied, *net.transitions[1:])), most_states=10)
     assert not found.complete
     assert (found.sound, found.live, found.dead_transitions, found.bound) == (None, None, None, None)
     assert [finding.code for finding in found.findings] == [FindingCode.INCOMPLETE]
