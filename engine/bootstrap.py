@@ -35,6 +35,7 @@ from engine.store.memory.store import MemoryStore
 from engine.store.ports import Store
 from engine.store.sqlite.store import SqliteStore
 from engine.workflows.clockwork import Clockwork
+from engine.workflows.migrations import Migrations
 from engine.workflows.service import Workflows
 
 DATABASE = "circuit-breaker.db"
@@ -53,6 +54,7 @@ class Parts:
     provider_keys: ProviderKeys
     llm: Llm
     workflows: Workflows
+    migrations: Migrations
     chats: Chats
     agents: Agents
     doctor: Doctor
@@ -96,6 +98,7 @@ async def build(
             provider_keys=ProviderKeys(keys, addresses, discovery.soon),
             llm=llm,
             workflows=workflows,
+            migrations=Migrations(workflows),
             chats=Chats(store.shelf, llm, world),
             agents=Agents(store.shelf, keys, catalog, addresses, world),
             doctor=Doctor(store, keys, catalog, discovery, workflows, loaded),

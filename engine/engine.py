@@ -22,7 +22,8 @@ class Engine:
     def __init__(self, parts: bootstrap.Parts) -> None:
         self.loaded, self.settings, self.data_dir = parts.loaded, parts.loaded.settings, parts.data_dir
         self.world, self.bus, self.store = parts.world, parts.bus, parts.store
-        self.provider_keys, self.llm, self.workflows = parts.provider_keys, parts.llm, parts.workflows
+        self.provider_keys, self.llm = parts.provider_keys, parts.llm
+        self.workflows, self.migrations = parts.workflows, parts.migrations
         self.chats, self.agents, self.doctor = parts.chats, parts.agents, parts.doctor
 
     def announce(self, addresses: Mapping[str, str | None]) -> None:

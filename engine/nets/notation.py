@@ -27,6 +27,8 @@ _WORKFLOW = [
     "description",
     "states",
     "places",
+    "placeSettings",
+    "indexes",
     "initialState",
     "initialPlace",
     "initialMarking",
@@ -79,7 +81,7 @@ def read(source: object) -> Definition:
     Raises InvalidInput whose `details.path` names the field, with the nearest right name for an unknown one.
     """
     fields = _Fields(source, "", _WORKFLOW)
-    places = tuple(_places(fields))
+    places = tuple(_with_settings(fields, tuple(_places(fields))))
     transitions = tuple(_transitions(fields))
     initial = _initial(fields, places)
     final = fields.names("finalPlaces", "finalStates")
@@ -91,6 +93,7 @@ def read(source: object) -> Definition:
         name=fields.text("name"),
         description=fields.text("description", default="", limit=10_000),
         metadata=fields.mapping("metadata"),
+        indexes=fields.names("indexes") or (),
         net=Net(places, transitions, initial, frozenset(final)),
     )
 
@@ -102,6 +105,7 @@ def write(definition: Definition) -> dict[str, Any]:
     out["places"] = [_without_empty(_place_json(place)) for place in net.places]
     out["initialMarking"] = [{"place": place, "tokens": count} for place, count in net.initial.items()]
     out["transitions"] = [_without_empty(_transition_json(transition)) for transition in net.transitions]
+    out["indexes"] = list(definition.indexes)
     out["metadata"] = dict(definition.metadata)
     final = [place.id for place in net.places if place.id in net.final]
     return _without_empty(out) | {"finalPlaces": final + sorted(net.final.difference(final))}
@@ -123,6 +127,10 @@ def _places(fields: "_Fields") -> Iterator[Place]:
             fix='Name them in `places` (or `states`): ["draft", "done"].',
             details={"path": "places"},
         )
+    yield from _place_objects(found)
+
+
+def _place_objects(found: Sequence[tuple[str, Any]]) -> Iterator[Place]:
     for path, item in found:
         if isinstance(item, str):
             yield Place(_checked(item, path))
@@ -136,6 +144,14 @@ def _places(fields: "_Fields") -> Iterator[Place]:
                 place.seconds("timeoutSeconds"),
                 place.flag("notify"),
             )
+
+
+def _with_settings(fields: "_Fields", places: Sequence[Place]) -> Iterator[Place]:
+    """The places, with what `placeSettings` says of them and the further ones that it names."""
+    settings = {place.id: place for place in _place_objects(fields.sequence("placeSettings", most=MOST_PLACES))}
+    for place in places:
+        yield settings.pop(place.id, place)
+    yield from settings.values()
 
 
 def _initial(fields: "_Fields", places: Sequence[Place]) -> dict[str, int]:

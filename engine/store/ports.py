@@ -157,8 +157,8 @@ class JobQueue(Protocol):
         """The job is done, and nothing else has changed."""
         ...
 
-    async def of(self, token_id: str) -> Sequence[Job]:
-        """The jobs of a token, in the order they are due."""
+    async def of(self, token_ids: Sequence[str]) -> Mapping[str, Sequence[Job]]:
+        """The jobs of each token, in the order they are due."""
         ...
 
     async def dead(self, limit: int = 50) -> Sequence[Job]:

@@ -99,7 +99,9 @@ class Clockwork:
         await self._workflows.commit(given_up, parent.head, done=job)
 
     async def _still_waits(self, job: Job) -> bool:
-        return any(one.key == job.key and one.sequence == job.sequence for one in await self._jobs.of(job.token))
+        return any(
+            one.key == job.key and one.sequence == job.sequence for one in (await self._jobs.of([job.token]))[job.token]
+        )
 
     async def _token(self, token_id: str) -> tuple[Token, Workflow]:
         token = await self._workflows.token(token_id)

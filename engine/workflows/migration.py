@@ -1,9 +1,9 @@
 """Moving live tokens from one workflow to another: the plan, by distinct marking. Pure.
 
 A marking is carried over place by place, by the same name or by the map that is given. What it becomes is accepted when
-the new workflow itself can reach it: everything that was proven of the new workflow then holds for the token as well. It
-is accepted with a remark when it is not reached, but the token can always come to an end from there. Everything else is
-refused, with the reason, and stays where it is.
+the new workflow itself can reach it: everything that was proven of the new workflow then holds for the token as well.
+It is accepted with a remark when it is not reached, but the token can always come to an end from there. Everything else
+is refused, with the reason, and stays where it is.
 """
 
 from collections.abc import Mapping, Sequence

@@ -9,6 +9,8 @@ from typing import Any
 import strawberry
 from strawberry.scalars import JSON
 
+from engine.workflows.service import Fire
+
 
 @strawberry.input(description="How many tokens of a place.")
 class ArcInput:
@@ -20,6 +22,30 @@ class ArcInput:
 class PlaceTokensInput:
     place: str = strawberry.field(description="The id of the place.")
     tokens: int = strawberry.field(description="How many tokens.")
+
+
+@strawberry.input(description="When a transition fires by itself: one of the two.")
+class TimerInput:
+    after_seconds: float | None = strawberry.field(
+        default=None, description="So long after the places began to let it fire."
+    )
+    at: str | None = strawberry.field(
+        default=None, description="At the moment (ISO 8601) that stands in this field of the data."
+    )
+
+
+@strawberry.input(
+    description="A place with settings, where its name alone is not enough. Give these in `placeSettings`."
+)
+class PlaceInput:
+    id: str = strawberry.field(description="Unique within the workflow.")
+    name: str | None = strawberry.field(default=None, description="For people.")
+    description: str | None = strawberry.field(default=None, description="For people.")
+    metadata: JSON | None = strawberry.field(default=None, description="Your own.")
+    timeout_seconds: float | None = strawberry.field(
+        default=None, description="A token that stays longer is marked as overdue."
+    )
+    notify: bool | None = strawberry.field(default=None, description="Announce tokens that come here.")
 
 
 @strawberry.input(
@@ -49,6 +75,15 @@ class TransitionInput:
     rule: JSON | None = strawberry.field(
         default=None, description='A condition as JSON: {"type": "FieldGreaterThan", "field": "score", "value": 80}.'
     )
+    automatic: bool | None = strawberry.field(default=None, description="Fires as soon as it can.")
+    priority: int | None = strawberry.field(
+        default=None, description="Which one goes first, where several fire by themselves; the highest."
+    )
+    timer: TimerInput | None = strawberry.field(default=None, description="When it fires by itself.")
+    sub_workflow: str | None = strawberry.field(
+        default=None, description="The id of a workflow that runs inside; it fires when that one has ended."
+    )
+    metadata: JSON | None = strawberry.field(default=None, description="Your own.")
 
 
 @strawberry.input(description="A workflow. Places are named in `states` or in `places`.")
@@ -59,6 +94,12 @@ class WorkflowInput:
     description: str | None = strawberry.field(default=None, description="For people.")
     states: list[str] | None = strawberry.field(default=None, description="The places.")
     places: list[str] | None = strawberry.field(default=None, description="The same as states.")
+    place_settings: list[PlaceInput] | None = strawberry.field(
+        default=None, description="Settings of places that are named above, or of further ones."
+    )
+    indexes: list[str] | None = strawberry.field(
+        default=None, description="Fields of the data that tokens are looked up by: `customer`, `metadata.team`."
+    )
     initial_state: str | None = strawberry.field(
         default=None, description="Where a token starts; the first place when it is not given."
     )
@@ -93,6 +134,81 @@ class FireTransitionInput:
     mode: str | None = strawberry.field(
         default=None, description="The place to take from, for a transition with several."
     )
+    reason: str | None = strawberry.field(default=None, description="Why; it stands in the history.")
+
+    def wanted(self) -> Fire:
+        return Fire(
+            self.token_id,
+            self.transition_id,
+            self.data,
+            self.mode,
+            self.expected_version,
+            self.idempotency_key,
+            self.reason or "",
+        )
+
+
+@strawberry.input(description="One step that is only tried.")
+class WhatIfStepInput:
+    transition_id: str = strawberry.field(description="The transition to fire.")
+    data: JSON | None = strawberry.field(default=None, description="Merged into the data (RFC 7396).")
+    mode: str | None = strawberry.field(
+        default=None, description="The place to take from, for a transition with several."
+    )
+
+
+@strawberry.input(description="A way back.")
+class RollbackTokenInput:
+    token_id: str = strawberry.field(description="The token.")
+    to_version: int = strawberry.field(description="The version whose marking and data it gets again.")
+    reason: str | None = strawberry.field(default=None, description="Why; it stands in the history.")
+    expected_version: int | None = strawberry.field(default=None, description="Refuse when the token has moved on.")
+
+
+@strawberry.input(description="An end before the end.")
+class CancelTokenInput:
+    token_id: str = strawberry.field(description="The token.")
+    reason: str | None = strawberry.field(default=None, description="Why; it stands in the history.")
+    expected_version: int | None = strawberry.field(default=None, description="Refuse when the token has moved on.")
+
+
+@strawberry.input(description="A second token like the first.")
+class ForkTokenInput:
+    token_id: str = strawberry.field(description="The token to begin from.")
+    reason: str | None = strawberry.field(default=None, description="Why; it stands in the history.")
+    idempotency_key: str | None = strawberry.field(default=None, description="Repeating it gives the same token.")
+
+
+@strawberry.input(description="Where the tokens of a place go.")
+class PlaceMapInput:
+    from_place: str = strawberry.field(description="A place of the old workflow.")
+    to_place: str = strawberry.field(description="A place of the new one.")
+
+
+@strawberry.input(description="A migration of live tokens.")
+class MigrateTokensInput:
+    from_workflow: str = strawberry.field(description="The workflow they are in.")
+    to_workflow: str = strawberry.field(description="The workflow they go to.")
+    places: list[PlaceMapInput] | None = strawberry.field(
+        default=None, description="Where places go that have another name; all others keep theirs."
+    )
+    dry_run: bool | None = strawberry.field(default=True, description="Only plan it. False carries it out.")
+    reason: str | None = strawberry.field(default=None, description="Why; it stands in the histories.")
+
+
+@strawberry.input(description="Which tokens: all that is given must hold.")
+class TokenFilter:
+    workflow_id: str | None = strawberry.field(default=None, description="Of this workflow.")
+    state: str | None = strawberry.field(default=None, description="In this state.")
+    status: str | None = strawberry.field(default=None, description="active, completed or cancelled.")
+    data: JSON | None = strawberry.field(
+        default=None, description="Values that must stand in the data. Fields in the workflow's `indexes` are fast."
+    )
+    metadata: JSON | None = strawberry.field(default=None, description="Values that must stand in the metadata.")
+    created_after: str | None = strawberry.field(default=None, description="ISO 8601; that moment or later.")
+    created_before: str | None = strawberry.field(default=None, description="ISO 8601; before that moment.")
+    updated_after: str | None = strawberry.field(default=None, description="ISO 8601; that moment or later.")
+    updated_before: str | None = strawberry.field(default=None, description="ISO 8601; before that moment.")
 
 
 @strawberry.input(description="The model of an agent.")

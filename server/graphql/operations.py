@@ -5,7 +5,6 @@ from contextlib import suppress
 from typing import Annotated
 
 import strawberry
-from strawberry.types.arguments import StrawberryArgumentAnnotation
 
 from engine.kernel.bus import Missed
 from engine.kernel.errors import InvalidInput, NotFound
@@ -19,25 +18,23 @@ from server.graphql.context import Ask
 from server.graphql.finishing import Finishing
 from server.graphql.inputs import AgentInput, CreateTokenInput, FireTransitionInput, WorkflowInput, source
 from server.graphql.machine_types import CheckType, KeyType, ModelType
+from server.graphql.running_operations import RunningMutations, RunningQueries, RunningSubscriptions
+from server.graphql.words import about
 from server.graphql.workflow_types import AnalysisType, AvailableTransitionType, TokenType, WorkflowType
 
 MOST_STATES_ASKED = 2_000_000
 MOST_TIMEOUT_MS = 60_000
 
 
-def _about(description: str) -> StrawberryArgumentAnnotation:
-    return strawberry.argument(description=description)
-
-
-_WorkflowId = Annotated[str, _about("The id of a workflow.")]
-_TokenId = Annotated[str, _about("The id of a token.")]
-_AgentId = Annotated[str, _about("The id of an agent.")]
-_Provider = Annotated[str, _about("openai, anthropic, google, azure or custom.")]
-_Blocked = Annotated[bool, _about("Whether those that cannot fire now are wanted too.")]
+_WorkflowId = Annotated[str, about("The id of a workflow.")]
+_TokenId = Annotated[str, about("The id of a token.")]
+_AgentId = Annotated[str, about("The id of an agent.")]
+_Provider = Annotated[str, about("openai, anthropic, google, azure or custom.")]
+_Blocked = Annotated[bool, about("Whether those that cannot fire now are wanted too.")]
 
 
 @strawberry.type(description="What can be asked.")
-class Query:
+class Query(RunningQueries):
     @strawberry.field(description="Whether the server is well.")
     def health(self) -> str:
         return "ok"
@@ -56,10 +53,10 @@ class Query:
     async def tokens(
         self,
         info: Ask,
-        workflow_id: Annotated[str | None, _about("Only those of this workflow.")] = None,
-        state: Annotated[str | None, _about("Only those in this state.")] = None,
-        first: Annotated[int, _about("How many: 1 to 1000.")] = 50,
-        after: Annotated[str | None, _about("The id of the last one of the page before.")] = None,
+        workflow_id: Annotated[str | None, about("Only those of this workflow.")] = None,
+        state: Annotated[str | None, about("Only those in this state.")] = None,
+        first: Annotated[int, about("How many: 1 to 1000.")] = 50,
+        after: Annotated[str | None, about("The id of the last one of the page before.")] = None,
     ) -> list[TokenType]:
         workflows = info.context.engine.workflows
         found = await workflows.tokens(workflow=workflow_id, state=state, first=first, after=after)
@@ -82,10 +79,10 @@ class Query:
     async def analyze_workflow(
         self,
         info: Ask,
-        input: Annotated[WorkflowInput | None, _about("A workflow that is not stored.")] = None,
-        id: Annotated[str | None, _about("The id of a stored one.")] = None,
-        max_states: Annotated[int | None, _about("Markings to look at, at most.")] = None,
-        timeout_ms: Annotated[int | None, _about("Milliseconds to look for, at most; 60,000 are the most.")] = None,
+        input: Annotated[WorkflowInput | None, about("A workflow that is not stored.")] = None,
+        id: Annotated[str | None, about("The id of a stored one.")] = None,
+        max_states: Annotated[int | None, about("Markings to look at, at most.")] = None,
+        timeout_ms: Annotated[int | None, about("Milliseconds to look for, at most; 60,000 are the most.")] = None,
     ) -> AnalysisType:
         workflows = info.context.engine.workflows
         most = min(max(1, max_states or MOST_STATES), MOST_STATES_ASKED)
@@ -128,20 +125,18 @@ class Query:
 @strawberry.type(
     description="What can be changed. An answer means that it is on disk; a client that leaves undoes nothing."
 )
-class Mutation:
+class Mutation(RunningMutations):
     @strawberry.mutation(
         description="Store a workflow. The same content again gives the one that is there; other content under the "
         "same name gives the next version.",
         extensions=[Finishing()],
     )
-    async def create_workflow(
-        self, info: Ask, input: Annotated[WorkflowInput, _about("The workflow.")]
-    ) -> WorkflowType:
+    async def create_workflow(self, info: Ask, input: Annotated[WorkflowInput, about("The workflow.")]) -> WorkflowType:
         workflows = info.context.engine.workflows
         return WorkflowType.of(await workflows.create(source(input), strict=bool(input.strict)))
 
     @strawberry.mutation(description="Start a token in a workflow.", extensions=[Finishing()])
-    async def create_token(self, info: Ask, input: Annotated[CreateTokenInput, _about("The token.")]) -> TokenType:
+    async def create_token(self, info: Ask, input: Annotated[CreateTokenInput, about("The token.")]) -> TokenType:
         token = await info.context.engine.workflows.create_token(
             input.workflow_id,
             caller=info.context.caller,
@@ -156,16 +151,18 @@ class Mutation:
         description="Fire a transition on a token; answered when it is on disk.", extensions=[Finishing()]
     )
     async def fire_transition(
-        self, info: Ask, input: Annotated[FireTransitionInput, _about("What to fire, on which token.")]
+        self, info: Ask, input: Annotated[FireTransitionInput, about("What to fire, on which token.")]
     ) -> TokenType:
+        wanted = input.wanted()
         token = await info.context.engine.workflows.fire(
-            input.token_id,
-            input.transition_id,
+            wanted.token,
+            wanted.transition,
             caller=info.context.caller,
-            data=input.data,
-            source=input.mode,
-            expected=input.expected_version,
-            idempotency_key=input.idempotency_key,
+            data=wanted.data,
+            source=wanted.source,
+            expected=wanted.expected,
+            idempotency_key=wanted.idempotency_key,
+            reason=wanted.reason,
         )
         return await TokenType.of(token, info)
 
@@ -173,7 +170,7 @@ class Mutation:
         description="Keep a provider's key in the keyring, or in memory for this run.", extensions=[Finishing()]
     )
     async def set_key(
-        self, info: Ask, provider: _Provider, key: Annotated[str, _about("The key; never given back.")]
+        self, info: Ask, provider: _Provider, key: Annotated[str, about("The key; never given back.")]
     ) -> KeyType:
         return KeyType.of(await info.context.engine.provider_keys.set(provider, key))
 
@@ -191,7 +188,7 @@ class Mutation:
     @strawberry.mutation(
         description="Define an agent. Its key, where it comes with one, goes to the keyring.", extensions=[Finishing()]
     )
-    async def create_agent(self, info: Ask, input: Annotated[AgentInput, _about("The agent.")]) -> AgentType:
+    async def create_agent(self, info: Ask, input: Annotated[AgentInput, about("The agent.")]) -> AgentType:
         agents = info.context.engine.agents
         agent = await agents.create(
             name=input.name,
@@ -211,13 +208,13 @@ class Mutation:
 
 
 @strawberry.type(description="What can be followed.")
-class Subscription:
+class Subscription(RunningSubscriptions):
     @strawberry.subscription(description="Tokens as they change: of one workflow, one token, or all.")
     async def token_updates(
         self,
         info: Ask,
-        token_id: Annotated[str | None, _about("Only this token.")] = None,
-        workflow_id: Annotated[str | None, _about("Only tokens of this workflow.")] = None,
+        token_id: Annotated[str | None, about("Only this token.")] = None,
+        workflow_id: Annotated[str | None, about("Only tokens of this workflow.")] = None,
     ) -> AsyncGenerator[TokenType, None]:
         engine = info.context.engine
         if token_id is not None:
@@ -227,7 +224,7 @@ class Subscription:
         with engine.bus.subscribe(TokenChanged) as changes:
             async for change in changes:
                 if isinstance(change, Missed):
-                    continue
+                    continue  # each update says how a token is now; `workflowEvents` leaves none out
                 token = change.token
                 if token_id in (None, token.id) and workflow_id in (None, token.workflow):
                     yield await TokenType.of(token, info)

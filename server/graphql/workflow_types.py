@@ -7,11 +7,12 @@ from typing import Annotated, Self
 import strawberry
 from strawberry.scalars import JSON
 
+from engine.jobs.model import Job
 from engine.nets import notation
 from engine.nets.analysis import model as analysis
 from engine.nets.firing import Availability
 from engine.nets.marking import in_words
-from engine.nets.model import Arc, Transition
+from engine.nets.model import Arc, Timer, Transition
 from engine.nets.token import Event, Token
 from engine.workflows.model import Workflow
 from server.graphql.context import Ask
@@ -68,6 +69,16 @@ class PlaceTokensType:
         return [cls(place=place, tokens=count) for place, count in marking.items()]
 
 
+@strawberry.type(name="Timer", description="When a transition fires by itself: one of the two is given.")
+class TimerType:
+    after_seconds: float | None = strawberry.field(description="So long after the places began to let it fire.")
+    at: str | None = strawberry.field(description="At the moment that stands in this field of the data.")
+
+    @classmethod
+    def of(cls, timer: Timer) -> Self:
+        return cls(after_seconds=timer.after_s, at=timer.at or None)
+
+
 @strawberry.type(name="Transition", description="What moves tokens from place to place.")
 class TransitionType:
     id: str = strawberry.field(description="Unique within its workflow.")
@@ -83,6 +94,10 @@ class TransitionType:
     inhibitors: list[ArcType] = strawberry.field(description="A place must have fewer tokens than the weight.")
     resets: list[str] = strawberry.field(description="Places that are emptied.")
     conditions: list[str] = strawberry.field(description="What must hold of the token's data.")
+    automatic: bool = strawberry.field(description="Whether it fires as soon as it can.")
+    priority: int = strawberry.field(description="Which one goes first, where several fire by themselves.")
+    timer: TimerType | None = strawberry.field(description="When it fires by itself.")
+    sub_workflow: str | None = strawberry.field(description="The workflow that runs inside.")
 
     @classmethod
     def of(cls, transition: Transition) -> Self:
@@ -98,6 +113,10 @@ class TransitionType:
             inhibitors=ArcType.all(transition.inhibitors),
             resets=list(transition.resets),
             conditions=list(transition.conditions),
+            automatic=transition.automatic,
+            priority=transition.priority,
+            timer=TimerType.of(transition.timer) if transition.timer else None,
+            sub_workflow=transition.sub_workflow or None,
         )
 
 
@@ -136,6 +155,26 @@ class FindingType:
         )
 
 
+@strawberry.type(name="Invariant", description="A law of the net.")
+class InvariantType:
+    kind: str = strawberry.field(
+        description="place: the weighted sum of the tokens is always `value`. transition: firing each so often leads "
+        "back to where it began."
+    )
+    weights: JSON = strawberry.field(description="How often each place, or each transition, counts.")
+    value: int | None = strawberry.field(description="What the sum always is.")
+    words: str = strawberry.field(description="In words.")
+
+    @classmethod
+    def of(cls, found: analysis.Invariant) -> Self:
+        return cls(
+            kind=found.kind,
+            weights=JSON(found.weights),
+            value=found.value,
+            words=found.words,
+        )
+
+
 @strawberry.type(
     name="Analysis", description="What was proven of a workflow. Null is not proven, never a guess. Guards are `may`."
 )
@@ -157,6 +196,17 @@ class AnalysisType:
     livelock_free: bool | None = strawberry.field(description="Whether it never moves for ever without an end.")
     dead_transitions: list[str] | None = strawberry.field(description="Transitions that can never fire.")
     unbounded_places: list[str] | None = strawberry.field(description="Places that can fill without end.")
+    home_states: bool | None = strawberry.field(description="Whether some marking can be reached from everywhere.")
+    liveness: JSON = strawberry.field(
+        description="Murata's level of each transition, as far as it is known: 0 dead, 1 can fire, 3 can fire without "
+        "end, 4 can always be made to fire again."
+    )
+    place_bounds: JSON = strawberry.field(description="The most tokens of each place, as far as it is known.")
+    net_class: list[str] = strawberry.field(description="What kind of net it is, by its structure.")
+    by: JSON = strawberry.field(
+        description="What decided a verdict: state space, reduction, coverability, stubborn sets or invariant."
+    )
+    invariants: list[InvariantType] = strawberry.field(description="The laws that hold of it.")
     findings: list[FindingType] = strawberry.field(description="What to know, the gravest first.")
 
     @classmethod
@@ -177,6 +227,12 @@ class AnalysisType:
             livelock_free=found.livelock_free,
             dead_transitions=None if found.dead_transitions is None else list(found.dead_transitions),
             unbounded_places=None if found.unbounded_places is None else list(found.unbounded_places),
+            home_states=found.home_states,
+            liveness=JSON(found.liveness),
+            place_bounds=JSON(found.place_bounds),
+            net_class=list(found.net_class),
+            by=JSON(found.by),
+            invariants=[InvariantType.of(invariant) for invariant in found.invariants],
             findings=[FindingType.of(finding) for finding in found.findings],
         )
 
@@ -263,19 +319,25 @@ class AvailableTransitionType:
 @strawberry.type(name="HistoryEvent", description="One fact in a token's history; the first is its creation.")
 class HistoryEventType:
     sequence: int = strawberry.field(description="Counts from 1.")
-    kind: str = strawberry.field(description="created or fired.")
+    position: int = strawberry.field(description="Its place among the events of all tokens.")
+    kind: str = strawberry.field(
+        description="created, fired, started, abandoned, overdue, rolled_back, cancelled, migrated or archived."
+    )
     transition: str | None = strawberry.field(description="What fired; null for the creation.")
     from_state: str | None = strawberry.field(description="The state before; null for the creation.")
     to_state: str | None = strawberry.field(description="The state after.")
     timestamp: str = strawberry.field(description="ISO 8601, UTC.")
     data: JSON | None = strawberry.field(description="What came with it.")
     actor: str = strawberry.field(description="Who asked.")
+    reason: str = strawberry.field(description="Why, where it was said.")
+    detail: JSON = strawberry.field(description="What else belongs to its kind.")
     hash: str = strawberry.field(description="Chains it to the event before: SHA-256, in hexadecimal.")
 
     @classmethod
     def of(cls, event: Event, places: Sequence[str]) -> Self:
         return cls(
             sequence=event.sequence,
+            position=event.position,
             kind=event.kind,
             transition=event.transition,
             from_state=None if event.before is None else in_words(event.before, places),
@@ -283,7 +345,32 @@ class HistoryEventType:
             timestamp=timestamp(event.at),
             data=None if event.data is None else JSON(event.data),
             actor=event.actor,
+            reason=event.reason,
+            detail=JSON(event.detail),
             hash=event.hash.hex(),
+        )
+
+
+@strawberry.type(name="Job", description="Something that a token waits for, or that is to be done for it.")
+class JobType:
+    token_id: str = strawberry.field(description="The token.")
+    kind: str = strawberry.field(description="timer, timeout, begin, abandon or resume.")
+    name: str = strawberry.field(description="The transition of a timer, the place of a timeout.")
+    due: str = strawberry.field(description="When; ISO 8601, UTC.")
+    attempts: int = strawberry.field(description="How often it has failed.")
+    error: str = strawberry.field(description="Why it failed the last time.")
+    state: str = strawberry.field(description="queued, or dead when it is not tried again.")
+
+    @classmethod
+    def of(cls, job: Job) -> Self:
+        return cls(
+            token_id=job.token,
+            kind=job.kind,
+            name=job.name,
+            due=timestamp(job.due),
+            attempts=job.attempts,
+            error=job.error,
+            state=job.state,
         )
 
 
@@ -297,6 +384,8 @@ class TokenType:
     data: JSON = strawberry.field(description="What it carries.")
     metadata: JSON = strawberry.field(description="What is known about it.")
     version: int = strawberry.field(description="Counts its events; give it as expectedVersion to be safe.")
+    status: str = strawberry.field(description="active, completed or cancelled.")
+    running: JSON = strawberry.field(description="Sub-workflows at work: the transition, and the token inside.")
     created_at: str = strawberry.field(description="ISO 8601, UTC.")
     updated_at: str = strawberry.field(description="ISO 8601, UTC.")
 
@@ -309,6 +398,10 @@ class TokenType:
         workflow = await info.context.engine.workflows.workflow(self.workflow_id)
         events = await info.context.histories.load(self.stored.id)
         return [HistoryEventType.of(e, workflow.net.place_ids) for e in events if e.sequence <= self.version]
+
+    @strawberry.field(description="What waits for its time: timers, deadlines and work inside.")
+    async def jobs(self, info: Ask) -> list[JobType]:
+        return [JobType.of(job) for job in await info.context.jobs.load(self.stored.id)]
 
     @strawberry.field(description="What can fire now; with `includeBlocked` also the others, with what blocks them.")
     async def available_transitions(
@@ -333,6 +426,8 @@ class TokenType:
             data=JSON(token.data),
             metadata=JSON(token.metadata),
             version=token.version,
+            status=token.status,
+            running=JSON(token.running),
             created_at=timestamp(token.created_at),
             updated_at=timestamp(token.updated_at),
         )

@@ -154,9 +154,9 @@ async def test_a_timer_fires_once_when_its_time_has_come(workflows, runner, cloc
 async def test_a_timer_that_was_overtaken_does_nothing(workflows, runner, clock, store):
     await workflows.create(WAITING)
     token = await workflows.create_token("waiting_v1", caller=PROGRAM)
-    assert len(await store.jobs.of(token.id)) == 2
+    assert len((await store.jobs.of([token.id]))[token.id]) == 2
     await workflows.fire(token.id, "answer", caller=PROGRAM)
-    assert await store.jobs.of(token.id) == []
+    assert (await store.jobs.of([token.id]))[token.id] == []
     clock.move(3_600)
     await runner.run_due()
     assert (await workflows.token(token.id)).marking == {"answered": 1}
@@ -187,7 +187,7 @@ async def test_rolling_back_sets_the_clocks_anew(workflows, runner, clock, store
     clock.move(1_000)
     await workflows.fire(token.id, "answer", caller=PROGRAM)
     await workflows.roll_back(token.id, 1, caller=PROGRAM)
-    assert [job.due - clock.at for job in await store.jobs.of(token.id)] == [
+    assert [job.due - clock.at for job in (await store.jobs.of([token.id]))[token.id]] == [
         timedelta(seconds=30),
         timedelta(seconds=60),
     ]

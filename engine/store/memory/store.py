@@ -48,8 +48,9 @@ class MemoryJobs:
     async def finish(self, job: Job) -> None:
         self.end(job.key, job.sequence)
 
-    async def of(self, token_id: str) -> Sequence[Job]:
-        return sorted((job for job in self.jobs.values() if job.token == token_id), key=lambda job: (job.due, job.name))
+    async def of(self, token_ids: Sequence[str]) -> Mapping[str, Sequence[Job]]:
+        jobs = sorted(self.jobs.values(), key=lambda job: (job.due, job.name))
+        return {token: [job for job in jobs if job.token == token] for token in token_ids}
 
     async def dead(self, limit: int = 50) -> Sequence[Job]:
         return self._sorted("dead")[:limit]

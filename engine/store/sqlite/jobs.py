@@ -1,12 +1,12 @@
 """The jobs in SQLite; changes put and end them, see `ledger`."""
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from engine.jobs.model import Job
 from engine.store.sqlite.database import Database
-from engine.store.sqlite.rows import JOB, job_of, job_row
+from engine.store.sqlite.rows import JOB, batched, job_of, job_row
 from engine.workflows.chain import microseconds, moment
 
 
@@ -45,9 +45,16 @@ class SqliteJobs:
 
         await self._database.write(write)
 
-    async def of(self, token_id: str) -> Sequence[Job]:
-        rows = await self._database.read(f"select {JOB} from jobs where token = ? order by due, name", (token_id,))
-        return [job_of(row) for row in rows]
+    async def of(self, token_ids: Sequence[str]) -> Mapping[str, Sequence[Job]]:
+        found: dict[str, list[Job]] = {token: [] for token in token_ids}
+        for some in batched(list(found)):
+            wanted = ", ".join("?" * len(some))
+            rows = await self._database.read(
+                f"select {JOB} from jobs where token in ({wanted}) order by due, name", some
+            )
+            for row in rows:
+                found[row[0]].append(job_of(row))
+        return found
 
     async def dead(self, limit: int = 50) -> Sequence[Job]:
         rows = await self._database.read(f"select {JOB} from jobs where state = 'dead' order by due limit ?", (limit,))

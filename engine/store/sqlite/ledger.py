@@ -21,6 +21,7 @@ from engine.store.sqlite.rows import (
     EVENT_BYTES,
     JOB,
     TOKEN,
+    batched,
     event_of,
     event_row,
     job_row,
@@ -36,7 +37,6 @@ from engine.workflows.model import Workflow
 
 _WORKFLOW = "id, slug, version, definition, digest, created_at"
 _RECENT = 1_000  # tokens at hand
-_MOST_AT_ONCE = 500  # parameters of one statement
 _ADD_TOKEN = f"insert into tokens({TOKEN}, state) values ({marks(TOKEN)}, ?)"
 _ADD_EVENT = f"insert into events({EVENT}) values ({marks(EVENT)})"
 _MOVE_TOKEN = (
@@ -209,8 +209,7 @@ class SqliteLedger:
 
     async def histories(self, token_ids: Sequence[str]) -> Mapping[str, Sequence[Event]]:
         found: defaultdict[str, list[Event]] = defaultdict(list)
-        for start in range(0, len(token_ids), _MOST_AT_ONCE):
-            some = token_ids[start : start + _MOST_AT_ONCE]
+        for some in batched(token_ids):
             rows = await self._database.read(
                 f"select {EVENT}, position from events where token in ({', '.join('?' * len(some))}) "
                 "order by token, sequence",
