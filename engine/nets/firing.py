@@ -68,7 +68,7 @@ def fire(
     if (
         token.status == "cancelled"
         or not enabled(token.marking, mode)
-        or (guard is not None and not holds(guard, data, token.metadata))
+        or (guard is not None and not holds(guard, data, token.metadata, token.marking))
     ):
         raise not_enabled(net, token, mode.transition, obstacles(token, mode, data))
     if not net.restless:
@@ -109,7 +109,7 @@ def _next_automatic(net: Net, token: Token) -> Mode | None:
     for transition in net.automatic:
         if transition.id in token.running:
             continue
-        if transition.guard is not None and not holds(transition.guard, token.data, token.metadata):
+        if transition.guard is not None and not holds(transition.guard, token.data, token.metadata, token.marking):
             continue
         for mode in net.modes_of[transition.id]:
             if enabled(token.marking, mode):
@@ -255,7 +255,7 @@ def obstacles(token: Token, mode: Mode, data: Mapping[str, Any]) -> list[str]:
         if marking.get(arc.place, 0) >= arc.weight
     ]
     if transition.guard:
-        answer = evaluate(transition.guard, data, token.metadata)
+        answer = evaluate(transition.guard, data, token.metadata, token.marking)
         if not answer.passed:
             found.append(f"the guard says no: {answer.reason}")
     if transition.id in token.running:

@@ -2,19 +2,45 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, TypeGuard, assert_never
+from typing import Any, assert_never
 
+from engine.rules.compiled import (
+    FUEL,
+    ORDERS,
+    OutOfFuel,
+    Run,
+    Undefined,
+    comparable,
+    compiled,
+    equal,
+    within,
+)
+from engine.rules.compiled import (
+    value_of as value_in,
+)
+from engine.rules.fields import MISSING, value_of
 from engine.rules.model import (
     And,
+    Expression,
     FieldContains,
     FieldEquals,
     FieldExists,
     FieldGreaterThan,
     FieldLessThan,
     Not,
+    OfField,
     Or,
     Rule,
 )
+from engine.rules.parsing import tree
+from engine.rules.syntax import Choice, Comparison, Every, Items, Literal, Node, Opposite, Some
+from engine.rules.values import brief, is_number, same_json
+
+OUT_OF_FUEL = "out of fuel: the rule takes more steps than are allowed"
+_TOO_LONG = "it takes too many steps to tell why"
+_NOTHING = "there is no rule to ask"
+_FAILED = {">": "≤", "<": "≥", ">=": "<", "<=": ">"}
+_PASSED = {">": ">", "<": "<", ">=": "≥", "<=": "≤"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,73 +52,82 @@ class Evaluation:
     parts: tuple["Evaluation", ...] = ()
 
 
-class _Missing:
-    """Stands for a field that is not there, which is not the same as null."""
+def holds(
+    rule: Rule, data: Mapping[str, Any], metadata: Mapping[str, Any], marking: Mapping[str, int] | None = None
+) -> bool:
+    """Whether `rule` holds of a token's data, metadata and marking. A field that is missing or of another type makes a
+    comparison false; it is never an error. A rule that runs out of fuel does not hold."""
+    test, steps = compiled(rule)
+    try:
+        return steps <= FUEL and test(Run(data, metadata, marking, FUEL - steps))
+    except OutOfFuel:
+        return False
 
 
-MISSING = _Missing()
-_NOTHING = "there is no rule to ask"
+def evaluate(
+    rule: Rule, data: Mapping[str, Any], metadata: Mapping[str, Any], marking: Mapping[str, int] | None = None
+) -> Evaluation:
+    """The same answer with its reason, clause by clause."""
+    test, steps = compiled(rule)
+    try:
+        passed = steps <= FUEL and test(Run(data, metadata, marking, FUEL - steps))
+        if steps > FUEL:
+            return Evaluation(False, OUT_OF_FUEL)
+    except OutOfFuel:
+        return Evaluation(False, OUT_OF_FUEL)
+    try:
+        answer = _of_rule(rule, Run(data, metadata, marking))
+    except OutOfFuel:  # the answer needed fewer of the parts than its reason
+        return Evaluation(passed, _TOO_LONG)
+    assert answer.passed is passed
+    return answer
 
 
-def evaluate(rule: Rule, data: Mapping[str, Any], metadata: Mapping[str, Any]) -> Evaluation:
-    """Evaluate `rule` on a token's data and metadata. A field that is missing or of another type makes a comparison
-    false; it is never an error."""
+def _of_rule(rule: Rule, run: Run) -> Evaluation:
     match rule:
         case And(rules):
-            parts = tuple(evaluate(one, data, metadata) for one in rules)
-            failed = [part.reason for part in parts if not part.passed]
-            return Evaluation(not failed, "; ".join(failed or [part.reason for part in parts]) or _NOTHING, parts)
+            return _every(tuple(_of_rule(one, run) for one in rules))
         case Or(rules):
-            parts = tuple(evaluate(one, data, metadata) for one in rules)
-            held = [part.reason for part in parts if part.passed]
-            return Evaluation(bool(held), " and ".join(held or [part.reason for part in parts]) or _NOTHING, parts)
+            return _some(tuple(_of_rule(one, run) for one in rules))
         case Not(inner):
-            part = evaluate(inner, data, metadata)
-            return Evaluation(not part.passed, part.reason, (part,))
+            return _opposite(_of_rule(inner, run))
+        case Expression(source):
+            return _of_node(tree(source).root, run)
         case _:
-            return _field(rule, value_of(rule.field, data, metadata))
+            return _of_field(rule, run)
 
 
-def holds(rule: Rule, data: Mapping[str, Any], metadata: Mapping[str, Any]) -> bool:
-    """The same answer without its reason, and several times as fast."""
-    if isinstance(rule, And):
-        return all(holds(one, data, metadata) for one in rule.rules)
-    if isinstance(rule, Or):
-        return any(holds(one, data, metadata) for one in rule.rules)
-    if isinstance(rule, Not):
-        return not holds(rule.rule, data, metadata)
-    value = value_of(rule.field, data, metadata)
-    if value is MISSING:
-        return False
-    if isinstance(rule, FieldExists):
-        return True
-    if isinstance(rule, FieldEquals):
-        return same_json(value, rule.value)
-    if isinstance(rule, FieldContains):
-        return isinstance(value, str) and rule.substring in value
-    return is_number(value) and (value > rule.value if isinstance(rule, FieldGreaterThan) else value < rule.value)
+def _every(parts: tuple[Evaluation, ...]) -> Evaluation:
+    failed = [part.reason for part in parts if not part.passed]
+    return Evaluation(not failed, "; ".join(failed or [part.reason for part in parts]) or _NOTHING, parts)
 
 
-def _field(
-    rule: FieldExists | FieldEquals | FieldGreaterThan | FieldLessThan | FieldContains, value: object
-) -> Evaluation:
-    name = rule.field
+def _some(parts: tuple[Evaluation, ...]) -> Evaluation:
+    held = [part.reason for part in parts if part.passed]
+    return Evaluation(bool(held), " and ".join(held or [part.reason for part in parts]) or _NOTHING, parts)
+
+
+def _opposite(part: Evaluation) -> Evaluation:
+    return Evaluation(not part.passed, part.reason, (part,))
+
+
+def _of_field(rule: OfField, run: Run) -> Evaluation:
+    name, value = rule.field, value_of(rule.field, run.data, run.metadata, run.marking)
     if value is MISSING:
         return Evaluation(False, f"{name} is missing")
     match rule:
         case FieldExists():
             return Evaluation(True, f"{name} is there")
         case FieldEquals(_, wanted):
-            same = same_json(value, wanted)
-            return Evaluation(same, f"{name} is {brief(value)}" + ("" if same else f", not {brief(wanted)}"))
+            return _equality(same_json(value, wanted), name, value, brief(wanted))
         case FieldGreaterThan(_, bound):
             if not is_number(value):
                 return Evaluation(False, f"{name} is {brief(value)}, which is not a number")
-            return _compared(value > bound, name, value, ">", "≤", bound)
+            return _order(value > bound, name, value, ">", brief(bound))
         case FieldLessThan(_, bound):
             if not is_number(value):
                 return Evaluation(False, f"{name} is {brief(value)}, which is not a number")
-            return _compared(value < bound, name, value, "<", "≥", bound)
+            return _order(value < bound, name, value, "<", brief(bound))
         case FieldContains(_, substring):
             if not isinstance(value, str):
                 return Evaluation(False, f"{name} is {brief(value)}, which is not a text")
@@ -102,54 +137,56 @@ def _field(
             assert_never(rule)
 
 
-def _compared(passed: bool, name: str, value: Any, yes: str, no: str, bound: float) -> Evaluation:
-    return Evaluation(passed, f"{name} {brief(value)} {yes if passed else no} {brief(bound)}")
+def _equality(same: bool, name: str, value: object, wanted: str) -> Evaluation:
+    return Evaluation(same, f"{name} is {brief(value)}" + ("" if same else f", not {wanted}"))
 
 
-def value_of(field: str, data: Mapping[str, Any], metadata: Mapping[str, Any]) -> object:
-    """What is at the dotted path `field`, or MISSING. `data.` and `metadata.` at its beginning choose where to look."""
-    if "." not in field and field in data:
-        return data[field]
-    first, _, rest = field.partition(".")
-    places: tuple[Mapping[str, Any], ...] = (data, metadata)
-    if rest and first == "data" and "data" not in data:
-        field, places = rest, (data,)
-    elif rest and first == "metadata" and "metadata" not in data:
-        field, places = rest, (metadata,)
-    for place in places:
-        if field in place:
-            return place[field]
-        value: object = place
-        for step in field.split("."):
-            value = value[step] if isinstance(value, Mapping) and step in value else MISSING
-        if value is not MISSING:
-            return value
-    return MISSING
+def _order(passed: bool, name: str, value: object, sign: str, bound: str) -> Evaluation:
+    return Evaluation(passed, f"{name} {brief(value)} {(_PASSED if passed else _FAILED)[sign]} {bound}")
 
 
-def same_json(one: object, other: object) -> bool:
-    """Equality as JSON has it: 1 is 1.0, but true is not 1, also inside lists and objects."""
-    match one, other:
-        case bool(), _:
-            return one is other
-        case _, bool():
-            return False
-        case Mapping(), Mapping():
-            return one.keys() == other.keys() and all(same_json(value, other[key]) for key, value in one.items())
-        case ((list() | tuple()), (list() | tuple())):
-            return len(one) == len(other) and all(map(same_json, one, other))
-        case _:
-            return one == other
+# -- expressions ------------------------------------------------------------------------------------------------------
 
 
-def is_number(value: object) -> TypeGuard[int | float]:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+def _of_node(node: Node, run: Run) -> Evaluation:
+    match node:
+        case Every(_, parts):
+            return _every(tuple(_of_node(part, run) for part in parts))
+        case Some(_, parts):
+            return _some(tuple(_of_node(part, run) for part in parts))
+        case Opposite(_, of):
+            return _opposite(_of_node(of, run))
+    try:
+        match node:
+            case Comparison():
+                return _of_comparison(node, run)
+            case Choice(_, test, yes, no):
+                asked = _of_node(test, run)
+                then = _of_node(yes if asked.passed else no, run)
+                return Evaluation(then.passed, f"{asked.reason}; {then.reason}", (asked, then))
+            case _:
+                value = value_in(node)(run)
+                wrong = "" if isinstance(value, bool) else ", which is neither true nor false"
+                return Evaluation(value is True, f"{node.text} is {brief(value)}{wrong}")
+    except Undefined as error:
+        return Evaluation(False, str(error))
 
 
-def brief(value: object, limit: int = 40) -> str:
-    """A value for a sentence: as JSON would write it, cut when long."""
-    words = {None: "null", True: "true", False: "false"}
-    if value is None or isinstance(value, bool):
-        return words[value]
-    text = f'"{value}"' if isinstance(value, str) else str(value)
-    return text if len(text) <= limit else text[:limit] + "…"
+def _of_comparison(node: Comparison, run: Run) -> Evaluation:
+    one, other = value_in(node.left)(run), value_in(node.right)(run)
+    right = _told(node.right, other)
+    match node.sign:
+        case "==":
+            return _equality(equal(run, one, other), node.left.text, one, right)
+        case "!=":
+            same = equal(run, one, other)
+            return Evaluation(not same, _equality(same, node.left.text, one, right).reason)
+        case "in":
+            found = within(run, one, other, node)
+            return Evaluation(found, f"{_told(node.left, one)} is {'' if found else 'not '}in {right}")
+    passed = ORDERS[node.sign](*comparable(run, one, other, node))
+    return _order(passed, node.left.text, one, node.sign, right)
+
+
+def _told(node: Node, value: object) -> str:
+    return brief(value) if isinstance(node, Literal | Items) else f"{node.text} {brief(value)}"

@@ -1,7 +1,7 @@
-"""Rules: conditions over a token's data and metadata, as data.
+"""Rules: conditions over a token's data, metadata and marking, as data.
 
 A closed union; each evaluates to yes or no with a reason (`engine.rules.evaluation`). A field is a dotted path:
-`score`, `document.type`, `metadata.priority`; data is looked at first, then metadata.
+`score`, `document.type`, `metadata.priority`, `marking.review`; data is looked at first, then metadata.
 """
 
 from dataclasses import dataclass
@@ -38,6 +38,13 @@ class FieldContains:
 
 
 @dataclass(frozen=True, slots=True)
+class Expression:
+    """What the forms above cannot say, in the language of `engine.rules.expression`: `paid + credit >= total`."""
+
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
 class And:
     rules: tuple["Rule", ...]
 
@@ -52,4 +59,5 @@ class Not:
     rule: "Rule"
 
 
-Rule: TypeAlias = FieldExists | FieldEquals | FieldGreaterThan | FieldLessThan | FieldContains | And | Or | Not
+OfField: TypeAlias = FieldExists | FieldEquals | FieldGreaterThan | FieldLessThan | FieldContains
+Rule: TypeAlias = OfField | Expression | And | Or | Not

@@ -5,10 +5,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from engine.kernel.errors import InvalidInput, nearest, shown
-from engine.rules.evaluation import is_number
-from engine.rules.expression import MOST_NESTING
+from engine.rules.expression import MOST_NESTING, parse
 from engine.rules.model import (
     And,
+    Expression,
     FieldContains,
     FieldEquals,
     FieldExists,
@@ -18,6 +18,7 @@ from engine.rules.model import (
     Or,
     Rule,
 )
+from engine.rules.values import is_number
 
 TYPES = (
     "FieldExists",
@@ -25,6 +26,7 @@ TYPES = (
     "FieldGreaterThan",
     "FieldLessThan",
     "FieldContains",
+    "Expression",
     "And",
     "Or",
     "Not",
@@ -51,6 +53,8 @@ def read(source: object, path: str = "rule", depth: int = 0) -> Rule:
             return FieldLessThan(_text(source, "field", path), _number(source, path))
         case "FieldContains":
             return FieldContains(_text(source, "field", path), _text(source, "substring", path))
+        case "Expression":
+            return Expression(_expression(source, path))
         case "And" | "Or":
             rules = source.get("rules")
             if not isinstance(rules, list):
@@ -79,6 +83,8 @@ def write(rule: Rule) -> dict[str, Any]:
             return {"type": kind, "field": field, "value": value}
         case FieldContains(field, substring):
             return {"type": kind, "field": field, "substring": substring}
+        case Expression(text):
+            return {"type": kind, "expression": text}
         case And(rules) | Or(rules):
             return {"type": kind, "rules": [write(one) for one in rules]}
         case Not(inner):
@@ -96,6 +102,16 @@ def _text(source: Mapping[str, Any], key: str, path: str) -> str:
     if not isinstance(value, str) or not value:
         raise InvalidInput(f"{path}.{key} is not a text.", fix="Give a text.", details={"path": f"{path}.{key}"})
     return value
+
+
+def _expression(source: Mapping[str, Any], path: str) -> str:
+    text = _text(source, "expression", path)
+    try:
+        parse(text)
+    except InvalidInput as error:
+        error.details["path"] = f"{path}.expression"
+        raise
+    return text
 
 
 def _number(source: Mapping[str, Any], path: str) -> float:
