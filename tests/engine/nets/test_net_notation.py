@@ -10,6 +10,7 @@ from engine.kernel import assets
 from engine.kernel.errors import InvalidInput
 from engine.nets import notation
 from engine.nets.model import Arc
+from engine.nets.notation.words import TRANSITION, WORKFLOW
 from engine.rules.model import And, FieldEquals, FieldExists, FieldGreaterThan
 from tests.support import APPROVAL, FORK
 
@@ -139,7 +140,7 @@ def test_a_misspelt_field_comes_with_the_nearest():
         notation.read(one(toSate="b"))
 
 
-FIELDS = [*notation._WORKFLOW, *notation._TRANSITION, "place", "tokens", "weight", "type", "field"]
+FIELDS = [*WORKFLOW, *TRANSITION, "place", "tokens", "weight", "type", "field"]
 
 
 @given(
