@@ -13,7 +13,7 @@ from engine.nets.frozen import record
 from engine.nets.marking import Marking, enabled
 from engine.nets.model import Mode, Net, Place, Timer, Transition
 from engine.nets.token import Token
-from engine.rules.evaluation import value_of
+from engine.rules.fields import value_of
 
 Clock = Literal["timer", "timeout"]
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from engine.nets.token import Token
-from engine.rules.evaluation import MISSING, value_of
+from engine.rules.fields import MISSING, value_of
 from engine.store import codec
 from engine.workflows.model import Workflow
 

@@ -100,6 +100,9 @@ class WorkflowInput:
     indexes: list[str] | None = strawberry.field(
         default=None, description="Fields of the data that tokens are looked up by: `customer`, `metadata.team`."
     )
+    rules: JSON | None = strawberry.field(
+        default=None, description="Conditions with a name, an expression each: `conditions` may say the name."
+    )
     initial_state: str | None = strawberry.field(
         default=None, description="Where a token starts; the first place when it is not given."
     )

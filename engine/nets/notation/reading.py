@@ -37,7 +37,7 @@ def read(source: object) -> Definition:
     Raises InvalidInput whose `details.path` names the field, with the nearest right name for an unknown one.
     """
     fields = Fields(source, "", WORKFLOW)
-    places = tuple(_places(fields))
+    places = tuple(_with_settings(fields, tuple(_places(fields))))
     named = named_rules(fields.mapping("rules"))
     transitions = tuple(_transitions(fields, named))
     initial = _initial(fields, places)
@@ -64,6 +64,10 @@ def _places(fields: Fields) -> Iterator[Place]:
             fix='Name them in `places` (or `states`): ["draft", "done"].',
             details={"path": "places"},
         )
+    yield from _place_objects(found)
+
+
+def _place_objects(found: Sequence[tuple[str, Any]]) -> Iterator[Place]:
     for path, item in found:
         if isinstance(item, str):
             yield Place(checked(item, path))
@@ -77,6 +81,14 @@ def _places(fields: Fields) -> Iterator[Place]:
                 place.seconds("timeoutSeconds"),
                 place.flag("notify"),
             )
+
+
+def _with_settings(fields: Fields, places: Sequence[Place]) -> Iterator[Place]:
+    """The places, with what `placeSettings` says of them, and the further ones that it names."""
+    settings = {place.id: place for place in _place_objects(fields.sequence("placeSettings", most=MOST_PLACES))}
+    for place in places:
+        yield settings.pop(place.id, place)
+    yield from settings.values()
 
 
 def _initial(fields: Fields, places: Sequence[Place]) -> dict[str, int]:

@@ -6,6 +6,7 @@ WORKFLOW = (
     "description",
     "states",
     "places",
+    "placeSettings",
     "initialState",
     "initialPlace",
     "initialMarking",

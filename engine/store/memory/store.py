@@ -14,7 +14,8 @@ from engine.nets import notation
 from engine.nets.marking import Marking, in_words
 from engine.nets.notation import Definition
 from engine.nets.token import Event, Token
-from engine.rules.evaluation import same_json, value_of
+from engine.rules.fields import value_of
+from engine.rules.values import same_json
 from engine.store import codec
 from engine.store.ports import Change, Once, RequestRecord, Spend, TokenQuery
 from engine.workflows import conflicts
