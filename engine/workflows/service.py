@@ -1,9 +1,10 @@
 """The use cases of workflows: load, decide purely, commit once, publish."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
 import orjson
 
@@ -14,6 +15,8 @@ from engine.kernel.caller import Caller
 from engine.kernel.errors import CircuitBreakerError, InvalidInput, NotFound, TooLarge
 from engine.kernel.world import World
 from engine.nets import firing
+from engine.nets.analysis.asking.answering import ask
+from engine.nets.analysis.asking.model import Answer
 from engine.nets.analysis.model import Analysis, Finding, FindingCode, Severity
 from engine.nets.analysis.verdicts import MOST_STATES, analyse
 from engine.nets.effects import clocks
@@ -21,6 +24,7 @@ from engine.nets.firing import Availability, Firing
 from engine.nets.marking import in_words
 from engine.nets.model import Net
 from engine.nets.notation import Definition
+from engine.nets.simulation import Behaviour, Exponential, Simulation, simulate
 from engine.nets.token import Event, Token
 from engine.store.ports import Change, Ledger, Once, TokenQuery
 from engine.workflows import chain
@@ -30,9 +34,12 @@ from engine.workflows.errands import errands
 from engine.workflows.events import TokenChanged, WorkflowAdded, notices
 from engine.workflows.model import Workflow
 
+T = TypeVar("T")
+
 ANALYSIS_TIMEOUT_S = 2.0
 MOST_AT_ONCE = 10_000
 MOST_STEPS_TRIED = 1_000
+MOST_CASES = 100_000
 _REMEMBERED = 256  # analyses
 _MOST_REASON = 2_000  # characters
 _LOOK_AGAIN_S = 5.0
@@ -139,6 +146,34 @@ class Workflows:
         self, net: Net, *, most_states: int = MOST_STATES, timeout_s: float = ANALYSIS_TIMEOUT_S
     ) -> Analysis:
         """Analyse off the loop, within a budget of states and time. A caller that goes away ends the search."""
+        return await self._off_the_loop(partial(analyse, net, most_states=most_states), timeout_s)
+
+    async def ask(
+        self, net: Net, question: str, *, most_states: int = MOST_STATES, timeout_s: float = ANALYSIS_TIMEOUT_S
+    ) -> Answer:
+        """Answer a question about all runs of a net, see `nets.analysis.asking`. Raises InvalidInput."""
+        return await self._off_the_loop(partial(ask, net, question, most_states=most_states), timeout_s)
+
+    async def simulate(
+        self,
+        net: Net,
+        behaviours: Mapping[str, Behaviour],
+        *,
+        cases: int = 1_000,
+        arrival_s: float = 60.0,
+        seed: int = 0,
+        timeout_s: float = ANALYSIS_TIMEOUT_S,
+    ) -> Simulation:
+        """Let cases run through a net, off the loop, see `nets.simulation`. Raises InvalidInput."""
+        if not 1 <= cases <= MOST_CASES:
+            raise InvalidInput(
+                f"{cases} cases cannot be simulated.", fix=f"Give 1 to {MOST_CASES:,}.", details={"path": "cases"}
+            )
+        work = partial(simulate, net, behaviours, cases=cases, arrival=Exponential(arrival_s), seed=seed)
+        return await self._off_the_loop(work, timeout_s)
+
+    async def _off_the_loop(self, work: Callable[..., T], timeout_s: float) -> T:
+        """Run `work(keep_going=...)` in a thread; it stops when the time is up, or when nobody waits any more."""
         deadline = self.world.monotonic() + timeout_s
         gone = False
 
@@ -146,7 +181,7 @@ class Workflows:
             return not gone and self.world.monotonic() < deadline
 
         try:
-            return await asyncio.to_thread(analyse, net, most_states=most_states, keep_going=keep_going)
+            return await asyncio.to_thread(work, keep_going=keep_going)
         finally:
             gone = True
 

@@ -7,24 +7,18 @@ from typing import Annotated
 import strawberry
 
 from engine.kernel.bus import Missed
-from engine.kernel.errors import InvalidInput, NotFound
+from engine.kernel.errors import NotFound
 from engine.llm.service import FIRST_ROUND_S
-from engine.nets.analysis.verdicts import MOST_STATES
-from engine.workflows.checking import read_checked
 from engine.workflows.events import TokenChanged
-from engine.workflows.service import ANALYSIS_TIMEOUT_S
 from server.graphql.agent_types import AgentType
+from server.graphql.asking_operations import AskingQueries
 from server.graphql.context import Ask
 from server.graphql.finishing import Finishing
 from server.graphql.inputs import AgentInput, CreateTokenInput, FireTransitionInput, WorkflowInput, source
 from server.graphql.machine_types import CheckType, KeyType, ModelType
 from server.graphql.running_operations import RunningMutations, RunningQueries, RunningSubscriptions
 from server.graphql.words import about
-from server.graphql.workflow_types import AnalysisType, AvailableTransitionType, TokenType, WorkflowType
-
-MOST_STATES_ASKED = 2_000_000
-MOST_TIMEOUT_MS = 60_000
-
+from server.graphql.workflow_types import AvailableTransitionType, TokenType, WorkflowType
 
 _WorkflowId = Annotated[str, about("The id of a workflow.")]
 _TokenId = Annotated[str, about("The id of a token.")]
@@ -34,7 +28,7 @@ _Blocked = Annotated[bool, about("Whether those that cannot fire now are wanted 
 
 
 @strawberry.type(description="What can be asked.")
-class Query(RunningQueries):
+class Query(AskingQueries, RunningQueries):
     @strawberry.field(description="Whether the server is well.")
     def health(self) -> str:
         return "ok"
@@ -74,27 +68,6 @@ class Query(RunningQueries):
     ) -> list[AvailableTransitionType]:
         found = await info.context.engine.workflows.available(token_id)
         return [AvailableTransitionType.of(one) for one in found if one.enabled or include_blocked]
-
-    @strawberry.field(description="Analyse a stored workflow, by its id, or one that is not stored.")
-    async def analyze_workflow(
-        self,
-        info: Ask,
-        input: Annotated[WorkflowInput | None, about("A workflow that is not stored.")] = None,
-        id: Annotated[str | None, about("The id of a stored one.")] = None,
-        max_states: Annotated[int | None, about("Markings to look at, at most.")] = None,
-        timeout_ms: Annotated[int | None, about("Milliseconds to look for, at most; 60,000 are the most.")] = None,
-    ) -> AnalysisType:
-        workflows = info.context.engine.workflows
-        most = min(max(1, max_states or MOST_STATES), MOST_STATES_ASKED)
-        seconds = min(max(1, timeout_ms), MOST_TIMEOUT_MS) / 1000 if timeout_ms else ANALYSIS_TIMEOUT_S
-        if (input is None) == (id is None):
-            raise InvalidInput(
-                "analyzeWorkflow needs one of `input` and `id`.", fix="Give one of them.", details={"path": "id"}
-            )
-        if id is not None:
-            return AnalysisType.of(await workflows.analyse(id, most_states=most, timeout_s=seconds))
-        net = read_checked(source(input)).net
-        return AnalysisType.of(await workflows.analyse_net(net, most_states=most, timeout_s=seconds))
 
     @strawberry.field(description="All agents, in the order they were made.")
     async def agents(self, info: Ask) -> list[AgentType]:

@@ -126,6 +126,10 @@ class TraceStepType:
     source: str | None = strawberry.field(description="The place it took from, for a transition with several.")
     marking: list[PlaceTokensType] = strawberry.field(description="Where the tokens are after it.")
 
+    @classmethod
+    def all(cls, trace: Sequence[analysis.Step]) -> list[Self]:
+        return [cls(transition=s.transition, source=s.source, marking=PlaceTokensType.all(s.marking)) for s in trace]
+
 
 @strawberry.type(name="Finding", description="Something to know about a workflow, with evidence.")
 class FindingType:
@@ -147,10 +151,7 @@ class FindingType:
             message=finding.message,
             places=list(finding.places),
             transitions=list(finding.transitions),
-            trace=[
-                TraceStepType(transition=s.transition, source=s.source, marking=PlaceTokensType.all(s.marking))
-                for s in finding.trace
-            ],
+            trace=TraceStepType.all(finding.trace),
             depends_on_guards=finding.depends_on_guards,
         )
 
