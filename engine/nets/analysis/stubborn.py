@@ -6,6 +6,7 @@ dependent when one takes, empties or fills what the other needs or must stay und
 other changes. A move that is not enabled brings in those that could enable it.
 """
 
+from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
@@ -33,19 +34,33 @@ class Reduced:
 
 
 def search(
-    moves: Sequence[Move], packing: Packing, first: int, most_states: int, keep_going: Callable[[], bool]
+    moves: Sequence[Move],
+    packing: Packing,
+    first: int,
+    most_states: int,
+    keep_going: Callable[[], bool],
+    *,
+    deep: bool = False,
 ) -> Reduced:
-    """Reach every deadlock; not complete when the budget, or the width of the fields, ends the search."""
+    """Reach every deadlock; not complete when the budget, or the width of the fields, ends the search. `deep`: depth
+    first, which comes to some deadlock sooner and by longer runs, and ends with it."""
     packed = [Packed(move, packing) for move in moves]
     closure = _Closure(moves, len(packing.bits))
     found = Reduced([first], [(0, 0)], [])
     number = {first: 0}
-    for state, marking in enumerate(found.packed):  # grows
-        if state % 256 == 0 and not keep_going():
+    waiting = deque([0])
+    looked = 0
+    while waiting:
+        if looked % 256 == 0 and not keep_going():
             return found
+        looked += 1
+        state = waiting.pop() if deep else waiting.popleft()
+        marking = found.packed[state]
         enabled = [move.mode for move in packed if move.enabled(marking)]
         if not enabled:
             found.dead.append(state)
+            if deep:
+                return found
             continue
         for mode in closure.smallest(enabled, packing.unpack(marking)):
             after = packed[mode].fired(marking)
@@ -54,6 +69,7 @@ def search(
             if after not in number:
                 if len(number) >= most_states:
                     return found
+                waiting.append(len(number))
                 number[after] = len(number)
                 found.packed.append(after)
                 found.parents.append((state, mode))
