@@ -20,6 +20,7 @@ from engine.nets.model import Net
 
 _MOST_REDUCED = 50_000
 _MOST_STUBBORN = 20_000
+_MOST_TRIED = 4_000_000  # moves looked at in all states
 _MOST_NODES = 5_000  # of a net, for methods whose cost grows with its square
 
 
@@ -163,9 +164,10 @@ def _stubborn(net: Net, space: StateSpace, found: Analysis, keep_going: KeepGoin
     packing = Packing([2 * bits for bits in space.packing.bits], 3)
     tokens = space.tokens(0)
     first = packing.pack(enumerate(tokens))
-    run = search(space.moves, packing, first, _MOST_STUBBORN, keep_going)
+    most = min(_MOST_STUBBORN, _MOST_TRIED // (1 + len(space.moves)))
+    run = search(space.moves, packing, first, most, keep_going)
     if not (run.complete or run.dead):
-        run = search(space.moves, packing, first, _MOST_STUBBORN, keep_going, deep=True)
+        run = search(space.moves, packing, first, most, keep_going, deep=True)
     ends = {packing.pack([(n, 1)]) for n, place in enumerate(net.place_ids) if place in net.final}
     stuck = [state for state in run.dead if run.packed[state] not in ends]
     if stuck:

@@ -151,6 +151,7 @@ class _Search:
         self._keep_going = keep_going
         self._ask_every = max(1, _ASK_EVERY // (1 + packing.size // 2_000))
         self._first = first
+        self._ways = _Neighbours(self.space) if self._many else None
         self._unseen = packing.values & ~first
         self._can_grow = any(
             sum(count for _, count in move.puts) > sum(count for _, count in move.takes) for move in moves
@@ -166,7 +167,7 @@ class _Search:
         states, parents, via = space.packed, space.parents, space.via
         labels, targets, starts = space.labels, space.targets, space.starts
         number = {self._first: 0}
-        ways = self._neighbours() if self._many else None
+        ways = self._ways
         plain, other = ([], []) if self._many else self._split()
         found: int | None
         for state, marking in enumerate(states):  # grows
@@ -204,12 +205,9 @@ class _Search:
         moves = [Packed(move, self.space.packing) for move in self.space.moves]
         return [(one.needs, one.delta, one.mode) for one in moves if one.plain], [one for one in moves if not one.plain]
 
-    def _neighbours(self) -> "_Neighbours":
-        return _Neighbours(self.space)
-
     def _go_on(self, state: int) -> bool:
         space = self.space
-        used = len(space) * self._bytes + 8 * len(space.targets)
+        used = len(space) * self._bytes + 8 * len(space.targets) + (self._ways.bytes if self._ways else 0)
         space.stopped = not self._keep_going()
         return used < self._most_bytes and not space.stopped
 
@@ -279,6 +277,11 @@ class _Neighbours:
                 self._watchers[place].append(move.mode)
             if not move.needs:
                 self._always.append(move.mode)
+
+    @property
+    def bytes(self) -> int:
+        """About how much the moves that were met take."""
+        return len(self._packed) * (300 + 5 * self._space.packing.size // 8)
 
     def steps(self, state: int, marking: int) -> list[tuple[int, int]]:
         space, packed = self._space, self._packed
