@@ -11,6 +11,9 @@ from typing import Any, TypeAlias
 Parsers: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 PROGRAM = "circuit-breaker"
+FORMATS = ("json", "yaml", "graphql", "pnml", "bpmn")
+EXPORTS = ("json", "yaml", "pnml", "mermaid", "dot", "svg")
+TEMPLATES = ("approval", "review-loop", "fork-join", "timeout-escalation", "agent-pipeline")
 EXAMPLES = """\
 examples:
   circuit-breaker                                       open the workbench
@@ -101,15 +104,64 @@ def _add_model_commands(commands: Parsers) -> None:
 
 
 def _add_workflow_commands(commands: Parsers) -> None:
-    workflow = _command(commands, "workflow", "list, show and verify workflows")
+    workflow = _command(commands, "workflow", "list, show, write, import, export, prove and migrate workflows")
     actions = workflow.add_subparsers(dest="action", metavar="ACTION", required=True)
     _command(actions, "list", "list the workflows")
     show = _command(actions, "show", "draw a workflow")
     show.add_argument("workflow", help="its id")
+    new = _command(actions, "new", "write a workflow file to begin from")
+    new.add_argument("template", help="which one: " + ", ".join(TEMPLATES))
+    new.add_argument("file", nargs="?", help="where to (TEMPLATE.yaml)")
+    bring = _command(actions, "import", "store the workflow in a file")
+    bring.add_argument("file", help="JSON, YAML, PNML, BPMN or GraphQL; `-` for standard input")
+    bring.add_argument("--strict", action="store_true", help="refuse it when the analysis finds an error")
+    _add_format(bring)
+    export = _command(actions, "export", "write a workflow as text for other programs, or as a picture")
+    _add_source(export, "workflow")
+    export.add_argument("--to", required=True, choices=EXPORTS, help="as what")
+    export.add_argument("-o", "--output", metavar="FILE", help="where to (standard output)")
     verify = _command(actions, "verify", "analyse a workflow; ends with 1 when there is an error")
-    verify.add_argument("file", help="a JSON file, `-` for standard input, or the id of a stored workflow")
+    _add_source(verify, "file")
+    _add_states(verify)
+    ask = _command(actions, "ask", "ask about all runs of a workflow; ends with 0 when it is so")
+    _add_source(ask, "file")
+    ask.add_argument("question", help='"can shipped be reached without paid", "never a and b", "AG (a + b <= 1)"')
+    _add_states(ask)
+    simulate = _command(actions, "simulate", "let cases run through a workflow: times, throughput, bottleneck")
+    _add_source(simulate, "file")
+    simulate.add_argument("--cases", type=int, default=1_000, metavar="N", help="how many come (1000)")
+    simulate.add_argument("--every", type=float, default=60.0, metavar="S", help="one comes every S seconds (60)")
+    simulate.add_argument("--seed", type=int, default=0, metavar="N", help="the same seed gives the same figures (0)")
+    simulate.add_argument(
+        "--time", action="append", metavar="TRANSITION=S", help="seconds it takes on average, or JSON; may be repeated"
+    )
 
-    token = _command(commands, "token", "create, fire and show tokens")
+    migrate = _command(actions, "migrate", "carry the tokens of one workflow over to another; plans it first")
+    migrate.add_argument("source", metavar="from", help="the id of the workflow they are in")
+    migrate.add_argument("target", metavar="to", help="the id of the workflow they go to")
+    migrate.add_argument(
+        "--place", action="append", metavar="OLD=NEW", help="where the tokens of a place go; may be given again"
+    )
+    migrate.add_argument("--run", action="store_true", help="carry the plan out")
+    migrate.add_argument("--reason", help="why; it stands in the histories")
+    _add_token_commands(commands)
+
+
+def _add_source(command: argparse.ArgumentParser, name: str) -> None:
+    command.add_argument(name, help="a file, `-` for standard input, or the id of a stored workflow")
+    _add_format(command)
+
+
+def _add_format(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--format", choices=FORMATS, help="of the file, when its name does not say")
+
+
+def _add_states(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--max-states", type=int, default=200_000, metavar="N", help="markings to look at, at most")
+
+
+def _add_token_commands(commands: Parsers) -> None:
+    token = _command(commands, "token", "create, fire, list, show, try, roll back, fork and cancel tokens")
     actions = token.add_subparsers(dest="action", metavar="ACTION", required=True)
     create = _command(actions, "create", "start a token in a workflow")
     create.add_argument("workflow", help="the workflow's id")
@@ -120,8 +172,30 @@ def _add_workflow_commands(commands: Parsers) -> None:
     fire.add_argument("--data", metavar="JSON", help="merged into what it carries")
     fire.add_argument("--from", dest="source", metavar="PLACE", help="where to take from, when there are several")
     fire.add_argument("--expect", type=int, metavar="VERSION", help="refuse when the token has moved on")
+    fire.add_argument("--reason", help="why; it stands in the history")
+    some = _command(actions, "list", "list tokens, the newest first")
+    some.add_argument("--workflow", metavar="ID", help="only those of this workflow")
+    some.add_argument("--state", help="only those in this state")
+    some.add_argument("--status", choices=("active", "completed", "cancelled"), help="only those")
+    some.add_argument("--where", action="append", metavar="FIELD=VALUE", help="only those that carry it")
+    some.add_argument("--first", type=int, default=50, metavar="N", help="how many (50)")
     show = _command(actions, "show", "show a token with its history; the newest tokens without an id")
     show.add_argument("token", nargs="?", help="the token's id")
+    tries = _command(actions, "try", "fire on a copy and say what would become of the token")
+    tries.add_argument("token", help="the token's id")
+    tries.add_argument("transitions", nargs="+", help="the transitions, one after the other")
+    tries.add_argument("--data", metavar="JSON", help="what comes with the first one")
+    back = _command(actions, "rollback", "give a token the marking and the data of an earlier version")
+    back.add_argument("token", help="the token's id")
+    back.add_argument("version", type=int, help="the version to go back to")
+    back.add_argument("--reason", help="why; it stands in the history")
+    for name, help in (
+        ("fork", "start a token where another one is"),
+        ("cancel", "take a token out of its workflow; its history stays"),
+    ):
+        command = _command(actions, name, help)
+        command.add_argument("token", help="the token's id")
+        command.add_argument("--reason", help="why; it stands in the history")
 
 
 def _command(parents: Parsers, name: str, help: str) -> argparse.ArgumentParser:

@@ -1,29 +1,32 @@
-"""`workflow`: list, show and verify workflows."""
+"""`workflow`: list, show, new, import, export and migrate; `app.commands.proving` has verify, ask and simulate."""
 
 import argparse
 import asyncio
 import shutil
 import sys
+from importlib import import_module
 from pathlib import Path
 from typing import Any
-
-import orjson
 
 from app.commands.common import real_world, settings_of
 from app.commands.door import open_door
 from app.commands.printing import print_json, print_table
-from engine.kernel.errors import InvalidInput, NotFound
+from app.commands.sources import definition_of, format_of, stored, text_of
+from engine.kernel.errors import InvalidInput
 from engine.nets import notation
-from engine.nets.analysis import notation as analysis_notation
-from engine.nets.analysis.model import Analysis, Finding, Severity
-from engine.nets.analysis.verdicts import analyse
-from engine.nets.marking import in_words
-from engine.nets.model import Net
 from engine.nets.picture import Scene, draw, graph_of
-from engine.workflows.checking import read_checked
 
 _LIST = "{ workflows { id name version states counts { state tokens } analysis { sound findings { severity } } } }"
-_ONE = "query ($id: String!) { workflow(id: $id) { id name description definition } workflows { id } }"
+_IMPORT = (
+    "mutation ($text: String!, $format: String!, $strict: Boolean) { "
+    "importWorkflow(text: $text, format: $format, strict: $strict) { "
+    "id name analysis { sound findings { severity code message } } } }"
+)
+_MIGRATE = (
+    "mutation ($input: MigrateTokensInput!) { migrateTokens(input: $input) { "
+    "dryRun carried refused moved skipped steps { state tokens acceptance reason after { place tokens } } } }"
+)
+_SIGNS = {"ACCEPTED": "✓", "WITH_REMARK": "◐", "REFUSED": "✗"}
 
 
 def run(chosen: argparse.Namespace) -> int:
@@ -32,8 +35,17 @@ def run(chosen: argparse.Namespace) -> int:
             return asyncio.run(_list(chosen))
         case "show":
             return asyncio.run(_show(chosen))
+        case "new":
+            return _new(chosen)
+        case "import":
+            return asyncio.run(_import(chosen))
+        case "export":
+            return _export(chosen)
+        case "migrate":
+            return asyncio.run(_migrate(chosen))
         case _:
-            return _verify(chosen)
+            code: int = import_module("app.commands.proving").run(chosen)
+            return code
 
 
 async def _list(chosen: argparse.Namespace) -> int:
@@ -59,7 +71,7 @@ def _verdict(analysis: dict[str, Any]) -> str:
 
 
 async def _show(chosen: argparse.Namespace) -> int:
-    found = await _stored(chosen, chosen.workflow)
+    found = await stored(chosen, chosen.workflow)
     if chosen.json:
         print_json(found["definition"])
         return 0
@@ -72,73 +84,82 @@ async def _show(chosen: argparse.Namespace) -> int:
     return 0
 
 
-async def _stored(chosen: argparse.Namespace, id: str) -> dict[str, Any]:
+def _new(chosen: argparse.Namespace) -> int:
+    """Write a template into a file, to be changed."""
+    templates = import_module("engine.nets.notation.templates")
+    text = templates.template(chosen.template)
+    target = Path(chosen.file or f"{chosen.template}.yaml")
+    try:
+        with target.open("x", encoding="utf-8") as file:
+            file.write(text)
+    except FileExistsError:
+        raise InvalidInput(f"{target} is there already.", fix="Give another name.") from None
+    except OSError as error:
+        raise InvalidInput(f"{target} cannot be written.", why=f"{error.strerror}.") from None
+    sys.stdout.write(
+        f"{target}\nChange it, then `circuit-breaker workflow verify {target}` and "
+        f"`circuit-breaker workflow import {target}`.\n"
+    )
+    return 0
+
+
+async def _import(chosen: argparse.Namespace) -> int:
+    text = text_of(chosen.file)
+    format = format_of(chosen, chosen.file, text)
     world = real_world()
     async with open_door(settings_of(chosen, world), world) as door:
-        answer = await door.ask(_ONE, id=id)
-    if answer["workflow"] is None:
-        raise NotFound.named("workflow", id, [one["id"] for one in answer["workflows"]])
-    found: dict[str, Any] = answer["workflow"]
-    return found
-
-
-def _verify(chosen: argparse.Namespace) -> int:
-    definition = read_checked(_source(chosen))
-    analysis = analyse(definition.net)
+        made = (await door.ask(_IMPORT, text=text, format=format, strict=chosen.strict))["importWorkflow"]
     if chosen.json:
-        print_json(analysis_notation.write(analysis))
-    else:
-        _print_analysis(definition.name, definition.net, analysis)
-    return int(any(finding.severity is Severity.ERROR for finding in analysis.findings))
+        print_json(made)
+        return 0
+    sys.stdout.write(f"{made['id']}  {made['name']}  {_verdict(made['analysis'])}\n")
+    for finding in made["analysis"]["findings"]:
+        sys.stdout.write(f"  {finding['severity'].lower()}: {finding['message']}\n")
+    return 0
 
 
-def _source(chosen: argparse.Namespace) -> dict[str, Any]:
-    """The workflow in a file, on standard input, or in the store."""
-    path = Path(chosen.file)
-    if chosen.file != "-" and not path.exists() and "." not in path.name and "/" not in chosen.file:
-        found: dict[str, Any] = asyncio.run(_stored(chosen, chosen.file))["definition"]
-        return found
+def _export(chosen: argparse.Namespace) -> int:
+    definition = definition_of(chosen, chosen.workflow)
+    text: str = import_module("engine.nets.exports").export(definition, chosen.to)
+    if chosen.output is None:
+        sys.stdout.write(text if text.endswith("\n") else f"{text}\n")
+        return 0
     try:
-        text = sys.stdin.buffer.read() if chosen.file == "-" else path.read_bytes()
-        source: dict[str, Any] = orjson.loads(text)
+        Path(chosen.output).write_text(text, encoding="utf-8")
     except OSError as error:
-        raise InvalidInput(f"{chosen.file} cannot be read.", why=f"{error.strerror}.") from None
-    except orjson.JSONDecodeError as error:
-        raise InvalidInput(
-            f"{chosen.file} is not valid JSON.",
-            why=f"{error.msg} (line {error.lineno}, column {error.colno}).",
-            details={"line": error.lineno, "column": error.colno},
-        ) from None
-    return source
+        raise InvalidInput(f"{chosen.output} cannot be written.", why=f"{error.strerror}.") from None
+    return 0
 
 
-_WORDS = {
-    "sound": ("sound: it can always end, properly, and every transition can fire", "not sound"),
-    "deadlock_free": ("no deadlock", "can get stuck"),
-    "bounded": ("bounded", "can fill without end"),
-    "live": (
-        "live: every transition can always become possible again",
-        "some transitions can become impossible for good",
-    ),
-}
+async def _migrate(chosen: argparse.Namespace) -> int:
+    places = [_place(one) for one in chosen.place or ()]
+    input = {
+        "fromWorkflow": chosen.source,
+        "toWorkflow": chosen.target,
+        "places": places,
+        "dryRun": not chosen.run,
+        "reason": chosen.reason,
+    }
+    world = real_world()
+    async with open_door(settings_of(chosen, world), world) as door:
+        done = (await door.ask(_MIGRATE, input=input))["migrateTokens"]
+    if chosen.json:
+        print_json(done)
+        return int(done["refused"] > 0)
+    for step in done["steps"]:
+        after = " + ".join(one["place"] for one in step["after"]) or "–"
+        sys.stdout.write(f"{_SIGNS[step['acceptance']]} {step['tokens']:>6}  {step['state']} → {after}\n")
+        if step["acceptance"] != "ACCEPTED":
+            sys.stdout.write(f"           {step['reason']}\n")
+    if done["dryRun"]:
+        sys.stdout.write(f"{done['carried']} would go over, {done['refused']} would stay. --run does it.\n")
+    else:
+        sys.stdout.write(f"{done['moved']} went over, {done['skipped']} stayed.\n")
+    return int(done["refused"] > 0)
 
 
-def _print_analysis(name: str, net: Net, analysis: Analysis) -> None:
-    searched = "all of them" if analysis.complete else "there are more"
-    sys.stdout.write(f"{name}: {analysis.states:,} states, {analysis.edges:,} steps ({searched})\n")
-    for attribute, (yes, no) in _WORDS.items():
-        verdict = getattr(analysis, attribute)
-        sign, words = ("?", f"{attribute.replace('_', ' ')}: not proven") if verdict is None else ("✓", yes)
-        sign, words = ("✗", no) if verdict is False else (sign, words)
-        if attribute != ("live" if net.final else "sound"):  # what ends is not live; what runs for ever is not sound
-            sys.stdout.write(f"  {sign} {words}\n")
-    for finding in analysis.findings:
-        _print_finding(finding, net)
-
-
-def _print_finding(finding: Finding, net: Net) -> None:
-    depends = " (if its guards allow it)" if finding.depends_on_guards else ""
-    sys.stdout.write(f"\n{finding.severity.lower()}: {finding.message}{depends}\n")
-    for step in finding.trace:
-        fired = f"─ {step.transition} ─▶ " if step.transition else "start      "
-        sys.stdout.write(f"    {fired}{in_words(step.marking, net.place_ids)}\n")
+def _place(text: str) -> dict[str, str]:
+    old, sign, new = text.partition("=")
+    if not (old and sign and new):
+        raise InvalidInput(f"--place {text} says no place.", fix="Write --place old=new.")
+    return {"fromPlace": old, "toPlace": new}

@@ -43,6 +43,22 @@ class Token:
     status: Status = "active"
     running: Mapping[str, str] = field(default_factory=dict)
 
+    def with_head(self, head: bytes) -> "Token":
+        """The token with another head; `dataclasses.replace` takes ten times as long."""
+        return Token(
+            self.id,
+            self.workflow,
+            self.marking,
+            self.data,
+            self.metadata,
+            self.version,
+            self.created_at,
+            self.updated_at,
+            head,
+            self.status,
+            self.running,
+        )
+
 
 @record
 class Event:
@@ -69,3 +85,22 @@ class Event:
     reason: str = ""
     detail: Mapping[str, Any] = field(default_factory=dict)
     position: int = field(default=0, compare=False)
+
+    def with_hash(self, hash: bytes) -> "Event":
+        """The event with its hash; `dataclasses.replace` takes ten times as long."""
+        return Event(
+            self.token,
+            self.sequence,
+            self.kind,
+            self.after,
+            self.at,
+            self.before,
+            self.transition,
+            self.source,
+            self.data,
+            self.actor,
+            hash,
+            self.reason,
+            self.detail,
+            self.position,
+        )

@@ -20,7 +20,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 def seal(event: Event, previous: bytes) -> Event:
     """`event` with its hash, as the one after the event with hash `previous`."""
-    return replace(event, hash=digest(_content(event), previous))
+    return event.with_hash(digest(_content(event), previous))
 
 
 def origin(token: Token) -> bytes:
@@ -94,7 +94,8 @@ def digest(content: Mapping[str, Any], previous: bytes) -> bytes:
 
 def microseconds(at: datetime) -> int:
     """Microseconds since 1970 UTC."""
-    return (at - _EPOCH) // timedelta(microseconds=1)
+    since = at - _EPOCH
+    return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
 
 
 def moment(micros: int) -> datetime:

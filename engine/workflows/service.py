@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeVar
 
@@ -101,7 +101,10 @@ class Workflows:
         Raises InvalidInput for what cannot be read, InvalidWorkflow when its parts do not fit together or, with
         `strict`, when the analysis finds an error; `details.findings` has them. Conflict when its id is taken.
         """
-        definition = read_checked(source)
+        return await self.store(read_checked(source), strict=strict)
+
+    async def store(self, definition: Definition, *, strict: bool = False) -> Workflow:
+        """Store a definition whose structure has been checked. Raises InvalidWorkflow and Conflict."""
         await self._check_sub_workflows(definition)
         if strict:
             analysis = await self.analyse_net(definition.net)
@@ -448,7 +451,7 @@ class Workflows:
         for event in firing_.events:
             events.append(chain.seal(event, head))
             head = events[-1].hash
-        token = replace(firing_.token, head=head)
+        token = firing_.token.with_head(head)
         jobs, dropped = errands(token, firing_.effects, self.world.now())
         return Change(token, events, once, jobs, dropped, done)
 

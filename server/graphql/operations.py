@@ -1,5 +1,6 @@
 """Queries, mutations and subscriptions: from GraphQL to the engine and back, nothing else."""
 
+import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import suppress
 from typing import Annotated
@@ -10,6 +11,7 @@ from engine.kernel.bus import Missed
 from engine.kernel.errors import NotFound
 from engine.llm.service import FIRST_ROUND_S
 from engine.workflows.events import TokenChanged
+from engine.workflows.importing import read_as
 from server.graphql.agent_types import AgentType
 from server.graphql.asking_operations import AskingQueries
 from server.graphql.context import Ask
@@ -107,6 +109,20 @@ class Mutation(RunningMutations):
     async def create_workflow(self, info: Ask, input: Annotated[WorkflowInput, about("The workflow.")]) -> WorkflowType:
         workflows = info.context.engine.workflows
         return WorkflowType.of(await workflows.create(source(input), strict=bool(input.strict)))
+
+    @strawberry.mutation(
+        description="Store a workflow that is written as text: JSON, YAML, PNML, BPMN or GraphQL.",
+        extensions=[Finishing()],
+    )
+    async def import_workflow(
+        self,
+        info: Ask,
+        text: Annotated[str, about("The text.")],
+        format: Annotated[str | None, about("json, yaml, pnml, bpmn or graphql; found out when not given.")] = None,
+        strict: Annotated[bool | None, about("Refuse it when the analysis finds an error.")] = False,
+    ) -> WorkflowType:
+        definition = await asyncio.to_thread(read_as, text, format)
+        return WorkflowType.of(await info.context.engine.workflows.store(definition, strict=bool(strict)))
 
     @strawberry.mutation(description="Start a token in a workflow.", extensions=[Finishing()])
     async def create_token(self, info: Ask, input: Annotated[CreateTokenInput, about("The token.")]) -> TokenType:

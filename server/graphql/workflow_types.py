@@ -10,6 +10,7 @@ from strawberry.scalars import JSON
 from engine.jobs.model import Job
 from engine.nets import notation
 from engine.nets.analysis import model as analysis
+from engine.nets.exports import export
 from engine.nets.firing import Availability
 from engine.nets.marking import in_words
 from engine.nets.model import Arc, Timer, Transition
@@ -263,6 +264,10 @@ class WorkflowType:
     @strawberry.field(description="All of it, as in a workflow file.")
     def definition(self) -> JSON:
         return JSON(notation.write(self.stored.definition))
+
+    @strawberry.field(description="It as text: json, yaml, pnml, mermaid, dot or svg.")
+    def export(self, format: Annotated[str, strawberry.argument(description="As what.")]) -> str:
+        return export(self.stored.definition, format)
 
     @strawberry.field(description="What was proven of it.")
     async def analysis(self, info: Ask) -> AnalysisType:

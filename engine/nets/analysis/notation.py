@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from engine.nets.analysis.model import Analysis, Finding, Invariant
+from engine.nets.analysis.model import Analysis, Finding, Invariant, Step
 
 
 def write(found: Analysis) -> dict[str, Any]:
@@ -40,12 +40,13 @@ def _finding(finding: Finding) -> dict[str, Any]:
         "message": finding.message,
         "places": list(finding.places),
         "transitions": list(finding.transitions),
-        "trace": [
-            {"transition": step.transition, "source": step.source, "marking": _marking(step.marking)}
-            for step in finding.trace
-        ],
+        "trace": [step(one) for one in finding.trace],
         "dependsOnGuards": finding.depends_on_guards,
     }
+
+
+def step(one: Step) -> dict[str, Any]:
+    return {"transition": one.transition, "source": one.source, "marking": _marking(one.marking)}
 
 
 def _invariant(one: Invariant) -> dict[str, Any]:

@@ -174,7 +174,7 @@ class _Report:
         runs_for_ever = not self.net.final
         option = proper = sound = livelock_free = None
         if not runs_for_ever:
-            option = not self.lost if self.complete else None
+            option = not self.lost if self.complete else False if self.deadlocks else None
             proper = False if self.improper else True if self.complete else None
             livelock_free = not self.livelocked if self.complete else None
             if self.complete:
@@ -188,8 +188,8 @@ class _Report:
             bounded=False if unbounded else True if self.complete else None,
             bound=bound if self.complete else None,
             safe=bound <= 1 if self.complete or bound > 1 else None,
-            live=self.live if self.complete else None,
-            reversible=len(self.graph) == 1 if self.complete else None,
+            live=self.live if self.complete else False if self.dead_ends else None,
+            reversible=len(self.graph) == 1 if self.complete else False if self.dead_ends else None,
             deadlock_free=False if self.deadlocks else True if self.complete else None,
             sound=sound,
             option_to_complete=option,

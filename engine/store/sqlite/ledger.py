@@ -40,8 +40,8 @@ _RECENT = 1_000  # tokens at hand
 _ADD_TOKEN = f"insert into tokens({TOKEN}, state) values ({marks(TOKEN)}, ?)"
 _ADD_EVENT = f"insert into events({EVENT}) values ({marks(EVENT)})"
 _MOVE_TOKEN = (
-    "update tokens set workflow = ?, marking = ?, data = ?, metadata = ?, version = ?, updated_at = ?, head = ?, "
-    "status = ?, running = ?, state = ? where id = ?"
+    "update tokens set workflow = ?, marking = ?, data = ?, version = ?, updated_at = ?, head = ?, status = ?, "
+    "running = ?, state = ? where id = ?"
 )
 
 
@@ -137,8 +137,9 @@ class SqliteLedger:
                 raise conflicts.token_moved(_read_token(connection, token.id), before, expected)
             if change.done and not _end_job(connection, change.done.key, change.done.sequence):
                 raise conflicts.job_gone(change.done)
-            name, *values, _, updated, head, status, running = one.token
-            connection.execute(_MOVE_TOKEN, (*values, updated, head, status, running, one.state, name))
+            name, workflow_id, marking, data, _, version, _, updated, head, status, running = one.token
+            moved = (workflow_id, marking, data, version, updated, head, status, running, one.state, name)
+            connection.execute(_MOVE_TOKEN, moved)
             connection.executemany(_ADD_EVENT, one.events)
             if (one.state, token.workflow) != (before, workflow):
                 _count(connection, workflow, before, -1)
