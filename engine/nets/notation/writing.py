@@ -23,6 +23,35 @@ def write(definition: Definition) -> dict[str, Any]:
     return _without_empty(out) | {"finalPlaces": final + sorted(net.final.difference(final))}
 
 
+def write_short(definition: Definition) -> dict[str, Any]:
+    """The same for people: what says itself is left out, and a name alone stands for a place or an arc of weight 1."""
+    source = write(definition)
+    out: dict[str, Any] = {}
+    for key, value in source.items():
+        match key:
+            case "places":
+                out[key] = [place["id"] if len(place) == 1 else place for place in value]
+            case "initialMarking" if [one["tokens"] for one in value] == [1]:
+                out["initialState"] = value[0]["place"]
+            case "transitions":
+                out[key] = [_short(transition) for transition in value]
+            case _:
+                out[key] = value
+    return out
+
+
+def _short(transition: Mapping[str, Any]) -> dict[str, Any]:
+    out: dict[str, Any] = {}
+    for key, value in transition.items():
+        if key in ("inputs", "outputs", "reads", "inhibitors"):
+            ends = [arc["place"] if arc["weight"] == 1 else arc for arc in value]
+            alone = key == "outputs" and len(ends) == 1 and isinstance(ends[0], str) and "fromStates" in transition
+            out |= {"toState": ends[0]} if alone else {key: ends}
+        else:
+            out[key] = value
+    return out
+
+
 def _place_json(place: Place) -> dict[str, Any]:
     return {
         "id": place.id,
