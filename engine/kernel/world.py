@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"  # Crockford's base 32
+_PAIRS = [first + second for first in _ALPHABET for second in _ALPHABET]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +39,7 @@ class World:
             chance = self.bits(79)  # the top bit stays free for counting up
         self._last[:] = at, chance
         number = at << 80 | chance
-        return "".join(_ALPHABET[number >> shift & 31] for shift in range(125, -1, -5))
+        return "".join([_PAIRS[number >> shift & 1023] for shift in range(120, -1, -10)])
 
     def secret(self, bits: int = 256) -> str:
         """An unguessable text, for keys between our own processes."""

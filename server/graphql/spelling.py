@@ -36,7 +36,8 @@ class EitherCase(SchemaExtension):
         schema: GraphQLSchema = context.schema._schema
         document = context.graphql_document
         if document is not None and not context.pre_execution_errors:
-            context.graphql_document = respelled(document, schema)
+            if document is not context.schema.documents.get(context.query):  # type: ignore[attr-defined]
+                context.graphql_document = respelled(document, schema)
             if context.variables:
                 context.variables = respelled_variables(document, context.variables, schema)
         yield
