@@ -53,6 +53,14 @@ _INSTEAD = {
     "cancelEventDefinition": "Draw a boundary event of another kind.",
 }
 
+_WAITING = {  # what to call a place before what has no name
+    "endEvent": "end",
+    "startEvent": "start",
+    "parallelGateway": "to_fork",
+    "exclusiveGateway": "choice",
+    "eventBasedGateway": "waiting",
+}
+
 
 def read_bpmn(text: str) -> Definition:
     """The process in `text`, as a workflow. Raises InvalidInput naming line, column and element; TooLarge."""
@@ -124,8 +132,7 @@ class _Translation:
         self._connect(self._process)
         initial = self._start(top, None)
         for node in self._nodes.values():
-            if node.tag != "startEvent" or node.scope is not None:
-                self._check(node)
+            self._check(node)
         for node in self._nodes.values():
             self._translate(node)
         self._terminate()
@@ -309,8 +316,7 @@ class _Translation:
             return self._start(node.inside, node)
         if node.tag == "endEvent" and node.scope is not None and node.event in ("", "message", "signal"):
             return self._after(node.scope)
-        kind = {"endEvent": "end", "startEvent": "start"}.get(node.tag, node.tag)
-        return self._new_place(_stem(node, kind), node.name, node.element, node.scope)
+        return self._new_place(_stem(node, _WAITING.get(node.tag, node.tag)), node.name, node.element, node.scope)
 
     def _after(self, sub: _Node) -> str:
         """Where the end of a sub-process puts its token."""
@@ -417,7 +423,7 @@ class _Translation:
                 condition = " && ".join(f"!({one})" for one in others) or None
             self._check_condition(flow, condition)
             name = " ".join(flow.element.attributes.get("name", "").split())[:200]
-            stem = slug(name) if name else f"{_stem(node, 'decide')}_to_{_stem(flow.target, flow.target.tag)}"
+            stem = slug(name) if name else f"{_stem(node, 'choose')}_{_stem(flow.target, flow.target.tag)}"
             fields: dict[str, Any] = {"id": self._unique(stem[:100], "transition")}
             fields |= {"fromStates": [self._before(node)], "outputs": [self._flow_place(flow)]}
             fields |= {"name": name} if name and name != fields["id"] else {}
