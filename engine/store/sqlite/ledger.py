@@ -1,5 +1,6 @@
 """Workflows, tokens and histories in SQLite."""
 
+import asyncio
 import sqlite3
 from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
@@ -36,7 +37,8 @@ from engine.workflows.fields import lookups
 from engine.workflows.model import Workflow
 
 _WORKFLOW = "id, slug, version, definition, digest, created_at"
-_RECENT = 1_000  # tokens at hand
+_RECENT = 500  # tokens at hand
+_BREATH = 250  # rows made in one turn of the loop
 _ADD_TOKEN = f"insert into tokens({TOKEN}, state) values ({marks(TOKEN)}, ?)"
 _ADD_EVENT = f"insert into events({EVENT}) values ({marks(EVENT)})"
 _MOVE_TOKEN = (
@@ -104,7 +106,11 @@ class SqliteLedger:
     # -- tokens ---------------------------------------------------------------------------------------------------
 
     async def add(self, changes: Sequence[Change]) -> Sequence[Token]:
-        rows = [await self._rows(change) for change in changes]
+        rows = []
+        for number, change in enumerate(changes):
+            if number % _BREATH == _BREATH - 1:
+                await asyncio.sleep(0)  # others have their turn
+            rows.append(await self._rows(change))
 
         def write(connection: sqlite3.Connection) -> list[Token]:
             found = [_earlier(connection, change.once) for change in changes]
