@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from engine.jobs.model import Job
 from engine.kernel.errors import CircuitBreakerError, KeyringUnavailable
 from engine.kernel.settings import Loaded
 from engine.keys.service import Keys
@@ -73,10 +74,11 @@ class Doctor:
             first = damages[0]
             says = f"{len(damages)} histories do not fit their hash chain, first {first.token} at {first.sequence}."
             return [Check("database", "Database", "problem", says, fix)]
+        dead = await self._store.jobs.dead(2)
+        waiting = [_dead_jobs(dead)] if dead else []
         version = f", SQLite {sqlite3.sqlite_version}" if self._store.address.startswith("sqlite") else ""
-        return [
-            Check("database", "Database", "ok", f"{self._store.address}{version}: healthy, all histories verified.")
-        ]
+        says = f"{self._store.address}{version}: healthy, all histories verified."
+        return [Check("database", "Database", "ok", says), *waiting]
 
     def _nats(self) -> Check:
         url = self._loaded.settings.nats_url
@@ -88,6 +90,13 @@ class Doctor:
         changed = [name for name, (origin, _) in self._loaded.origins.items() if origin != "default"]
         says = f"{self._loaded.file}" + ("" if self._loaded.file.exists() else " (not there: all defaults)")
         return Check("settings", "Settings", "ok", says + (f"; changed: {', '.join(changed)}" if changed else ""))
+
+
+def _dead_jobs(jobs: Sequence[Job]) -> Check:
+    first = jobs[0]
+    more = " and others" if len(jobs) > 1 else ""
+    says = f"The {first.kind} {first.name} of token {first.token}{more} failed {first.attempts} times: {first.error}"
+    return Check("jobs", "Jobs", "problem", says, f"circuit-breaker token show {first.token}")
 
 
 def _provider(status: ProviderStatus) -> Check:

@@ -5,6 +5,7 @@ from datetime import timedelta
 
 import pytest
 
+from engine.doctor import _dead_jobs
 from engine.jobs.runner import Runner
 from engine.kernel.caller import PROGRAM
 from engine.kernel.errors import InvalidInput, InvalidWorkflow, NotEnabled, NotFound, TooLarge
@@ -203,6 +204,8 @@ async def test_a_job_that_fails_is_tried_again_later_and_in_the_end_left(workflo
     assert await runner.run_due() == 0
     assert [(job.attempts, job.state) for job in await store.jobs.dead()] == [(8, "dead")] * 2
     assert "nothing runs jobs of the kind" in (await store.jobs.dead())[0].error
+    check = _dead_jobs(await store.jobs.dead())
+    assert (check.state, "failed 8 times" in check.says) == ("problem", True)
 
 
 # -- inside -----------------------------------------------------------------------------------------------------------
