@@ -9,10 +9,12 @@ from hypothesis import strategies as st
 from engine.kernel import assets
 from engine.kernel.errors import InvalidInput
 from engine.nets import notation
+from engine.nets.firing import availability
 from engine.nets.model import Arc
 from engine.nets.notation.words import TRANSITION, WORKFLOW
+from engine.nets.token import Token
 from engine.rules.model import And, FieldEquals, FieldExists, FieldGreaterThan
-from tests.support import APPROVAL, FORK
+from tests.support import APPROVAL, FORK, NOON
 
 
 def one(**transition):
@@ -85,6 +87,39 @@ def test_an_empty_text_is_no_text():
     assert notation.read(source) == notation.read(one())
 
 
+def test_a_condition_may_be_the_name_of_a_rule():
+    source = one(conditions=["big", "x"]) | {
+        "rules": {"big": "amount > 100", "open": {"type": "FieldExists", "field": "o"}}
+    }
+    found = notation.read(source)
+    assert found.net.transitions[0].guard == And((FieldGreaterThan("amount", 100), FieldEquals("x", True)))
+    assert found.net.transitions[0].conditions == ("big", "x")
+    assert notation.write(found)["rules"] == source["rules"]
+    assert notation.read(notation.write(found)) == found
+
+
+def test_a_named_rule_comes_back_beside_a_structured_one():
+    rule = {"type": "FieldExists", "field": "z"}
+    source = one(conditions=["big"], rule=rule) | {"rules": {"big": "amount > 100"}}
+    found = notation.read(source)
+    assert found.net.transitions[0].guard == And((FieldGreaterThan("amount", 100), FieldExists("z")))
+    assert notation.write(found)["transitions"][0]["rule"] == rule
+
+
+def test_fields_to_search_by_are_kept():
+    found = notation.read(one() | {"indexes": ["customer", "metadata.team"]})
+    assert found.indexes == ("customer", "metadata.team")
+    assert notation.read(notation.write(found)) == found
+    assert notation.read(one()).indexes == ()
+
+
+def test_a_guard_sees_the_marking():
+    net = notation.read(one(inputs=["a"], outputs=["b"], conditions=["marking.a > 1"])).net
+    for tokens in (1, 2):
+        token = Token("x", "w", {"a": tokens}, {}, {}, 1, NOON, NOON)
+        assert availability(net, token)[0].enabled is (tokens == 2)
+
+
 # -- errors -----------------------------------------------------------------------------------------------------------
 
 
@@ -120,6 +155,15 @@ def test_an_empty_text_is_no_text():
         ({"initialMarking": [{"place": "a", "tokens": 1}], "initialState": "b"}, "initialMarking"),
         ({"transitions": [{"id": "t"}] * 20_001}, "transitions"),
         ({"metadata": "x"}, "metadata"),
+        ({"rules": ["x"]}, "rules"),
+        ({"rules": {"1x": "a"}}, "rules"),
+        ({"rules": {"big": "a >"}}, "rules.big"),
+        ({"rules": {"big": {"type": "Not"}}}, "rules.big.rule"),
+        ({"rules": {"big": 3}}, "rules.big"),
+        ({"indexes": ["a b"]}, "indexes[0]"),
+        ({"indexes": ["a", "a"]}, "indexes[1]"),
+        ({"indexes": [f"f{n}" for n in range(21)]}, "indexes"),
+        ({"transitions": [{"id": "t", "conditions": ["a"] * 101}]}, "transitions[0].conditions"),
     ],
 )
 def test_each_error_names_the_field(change, path):
