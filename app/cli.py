@@ -63,6 +63,7 @@ def parser() -> argparse.ArgumentParser:
     commands = found.add_subparsers(dest="command", metavar="COMMAND", title="commands")
     _add_model_commands(commands)
     _add_workflow_commands(commands)
+    _add_store_commands(commands)
     return found
 
 
@@ -196,6 +197,14 @@ def _add_token_commands(commands: Parsers) -> None:
         command = _command(actions, name, help)
         command.add_argument("token", help="the token's id")
         command.add_argument("--reason", help="why; it stands in the history")
+
+
+def _add_store_commands(commands: Parsers) -> None:
+    backup = _command(commands, "backup", "copy the database into a file, also while it is in use")
+    backup.add_argument("file", help="where to")
+    backup.add_argument("--force", action="store_true", help="overwrite a file that is there")
+    restore = _command(commands, "restore", "put a backup in the place of the database, and keep what was there")
+    restore.add_argument("file", help="the backup")
 
 
 def _command(parents: Parsers, name: str, help: str) -> argparse.ArgumentParser:

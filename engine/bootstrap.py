@@ -17,7 +17,7 @@ from engine.doctor import Doctor
 from engine.jobs.runner import Runner
 from engine.kernel import assets, folders
 from engine.kernel.bus import Bus
-from engine.kernel.errors import InvalidConfig
+from engine.kernel.errors import InvalidConfig, InvalidInput
 from engine.kernel.logs import Redactor
 from engine.kernel.settings import Loaded, Settings
 from engine.kernel.world import World
@@ -33,10 +33,13 @@ from engine.llm.providers.openai import OpenAIProvider
 from engine.llm.service import Llm
 from engine.store.memory.store import MemoryStore
 from engine.store.ports import Store
+from engine.store.sqlite.copies import Copied, Restored, back_up, restore
 from engine.store.sqlite.store import SqliteStore
 from engine.workflows.clockwork import Clockwork
 from engine.workflows.migrations import Migrations
 from engine.workflows.service import Workflows
+
+__all__ = ["Copied", "Parts", "Restored", "back_up", "build", "database_file", "database_path", "restore"]
 
 DATABASE = "circuit-breaker.db"
 KEYS_WITHIN_S = 1.0
@@ -138,6 +141,18 @@ def database_path(settings: Settings, data_dir: Path) -> Path:
     """Where the SQLite file is that the settings name (`sqlite:///relative` or `sqlite:////absolute`)."""
     path = settings.store.removeprefix("sqlite://").removeprefix("/")
     return Path(path).expanduser() if settings.store.startswith("sqlite://") and path else data_dir / DATABASE
+
+
+def database_file(settings: Settings) -> Path:
+    """The database file of a store that is one. Raises InvalidInput for one that is not."""
+    if settings.store and not settings.store.startswith("sqlite://"):
+        raise InvalidInput(
+            f"The store {settings.store} is no file.",
+            why="It lives only as long as the program that has it.",
+            fix="Name a database with --store sqlite:///PATH or --data-dir.",
+            details={"store": settings.store},
+        )
+    return database_path(settings, settings.data_dir or folders.data_folder())
 
 
 def _providers(settings: Settings, keys: Keys, world: World, logs: Path) -> Mapping[str, Provider]:

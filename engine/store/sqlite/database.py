@@ -61,7 +61,7 @@ class Database:
             with translated(path):
                 writer = await _connect(path, busy_ms)
                 database = cls(path, holder, writer)
-                await database._on_writer(lambda connection: _recognise(connection, path))
+                await database._on_writer(lambda connection: recognise(connection, path))
                 await _prepare(writer)
                 await database._on_writer(lambda connection: _migrate(connection, path, now))
                 for _ in range(_READERS):
@@ -221,7 +221,7 @@ async def _prepare(connection: aiosqlite.Connection, *, read_only: bool = False)
         await connection.execute_fetchall(f"pragma {pragma}")
 
 
-def _recognise(connection: sqlite3.Connection, path: Path) -> None:
+def recognise(connection: sqlite3.Connection, path: Path) -> None:
     """Refuse what is not ours to use. Only reads: a file that is refused is not changed."""
     (version,) = connection.execute("pragma user_version").fetchone()
     tables = {name for (name,) in connection.execute("select name from sqlite_schema where type = 'table'")}
