@@ -37,6 +37,7 @@ from engine.store.sqlite.copies import Copied, Restored, back_up, restore
 from engine.store.sqlite.store import SqliteStore
 from engine.workflows.clockwork import Clockwork
 from engine.workflows.migrations import Migrations
+from engine.workflows.reports import Analytics
 from engine.workflows.service import Workflows
 
 __all__ = ["Copied", "Parts", "Restored", "back_up", "build", "database_file", "database_path", "restore"]
@@ -58,6 +59,7 @@ class Parts:
     llm: Llm
     workflows: Workflows
     migrations: Migrations
+    analytics: Analytics
     chats: Chats
     agents: Agents
     doctor: Doctor
@@ -102,6 +104,7 @@ async def build(
             llm=llm,
             workflows=workflows,
             migrations=Migrations(workflows),
+            analytics=Analytics(store.ledger, world),
             chats=Chats(store.shelf, llm, world),
             agents=Agents(store.shelf, keys, catalog, addresses, world),
             doctor=Doctor(store, keys, catalog, discovery, workflows, loaded),
