@@ -12,8 +12,10 @@ from app.commands.common import real_world, settings_of
 from app.commands.door import open_door
 from app.commands.printing import print_json, print_table
 from app.commands.sources import definition_of, format_of, stored, text_of
+from engine.kernel import assets
 from engine.kernel.errors import InvalidInput
 from engine.nets import notation
+from engine.nets.notation.templates import template
 from engine.nets.picture import Scene, draw, graph_of
 
 _LIST = "{ workflows { id name version states counts { state tokens } analysis { sound findings { severity } } } }"
@@ -86,8 +88,7 @@ async def _show(chosen: argparse.Namespace) -> int:
 
 def _new(chosen: argparse.Namespace) -> int:
     """Write a template into a file, to be changed."""
-    templates = import_module("engine.nets.notation.templates")
-    text = templates.template(chosen.template)
+    text = template(assets.folder() / "templates", chosen.template)
     target = Path(chosen.file or f"{chosen.template}.yaml")
     try:
         with target.open("x", encoding="utf-8") as file:
