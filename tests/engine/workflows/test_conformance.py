@@ -1,7 +1,6 @@
 """Token replay, checked by hand and against a recount, and what a deviation is called."""
 
 import pytest
-from engine.workflows.logs.model import Case, EventLog, Step
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -9,6 +8,7 @@ from engine.kernel.caller import PROGRAM
 from engine.kernel.errors import TooLarge
 from engine.nets import notation
 from engine.workflows.conformance import conform, fitness
+from engine.workflows.logs.model import Case, EventLog, Step
 from engine.workflows.reports import Analytics
 from tests.support import APPROVAL, FORK, RING
 

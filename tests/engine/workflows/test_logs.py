@@ -3,15 +3,15 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from engine.workflows.logs import jsonl, model, xes
-from engine.workflows.logs.model import Case, EventLog, Step
-from engine.workflows.logs.reading import read
 from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.kernel.caller import PROGRAM
 from engine.kernel.errors import InvalidInput, NotFound, TooLarge
 from engine.nets.token import Event, Token
+from engine.workflows.logs import jsonl, model, xes
+from engine.workflows.logs.model import Case, EventLog, Step
+from engine.workflows.logs.reading import read
 from tests.support import APPROVAL, NOON
 
 TWO = EventLog(
