@@ -132,6 +132,15 @@ class Ledger(Protocol):
         """How many tokens are in each state; kept as they move, not counted."""
         ...
 
+    async def archive(self, event: Event) -> int:
+        """Put `event`, an `archived` one (`engine.workflows.chain.archived`), in the place of its token's events up to
+        its sequence; it takes the position of the last of them, the others keep theirs. How many it stands in for.
+
+        Raises NotFound for the token; Conflict when the stored event of that sequence is not the one that it ends with,
+        or is the last of the history.
+        """
+        ...
+
     def every_token(self) -> AsyncIterator[tuple[Token, Sequence[Event]]]:
         """All tokens with their histories, each of one moment, to be checked. A history ends before the first event
         that cannot be read. Raises StoreCorrupt when a token itself cannot."""

@@ -35,13 +35,12 @@ def first_break(token: Token, events: Sequence[Event]) -> int | None:
     `events` are the token's whole history in order, or what is left of it after an `archived` event, whose hash is that
     of the last one it stands for.
     """
-    moves = [event.detail for event in events if event.kind == "migrated"]
-    workflow = moves[0].get("from") if moves else token.workflow
-    previous, expected = origin(replace(token, workflow=str(workflow))), 1
+    begun = _begun(token, events)
+    workflow, previous, expected = begun["workflow"], bytes.fromhex(begun["origin"]), 1
     data: Mapping[str, Any] = {}
     for event in events:
         if event.kind == "archived" and expected == 1:
-            if not archive_holds(event):
+            if not archive_holds(token, event):
                 return event.sequence
         elif event.sequence != expected or event.hash != digest(_content(event), previous):
             return expected
@@ -56,23 +55,39 @@ def first_break(token: Token, events: Sequence[Event]) -> int | None:
     return None if now == (events[-1].after, data, events[-1].at) else expected
 
 
-def archived(events: Sequence[Event]) -> Event:
-    """One event that stands for `events`, the first ones of a history: with the marking and the data after them, and
-    the hash of the last of them, so that the chain goes on from it. `detail.seal` is over all of its content."""
+def archived(token: Token, events: Sequence[Event], upto: int) -> Event:
+    """One event that stands for those of `token` up to the sequence `upto`, of its whole history `events`: with the
+    marking and the data after them, and the hash of the last of them, so that the chain goes on from it.
+    `detail.origin` is what the very first one was chained to, and `detail.seal` is over all of the content."""
+    folded = [event for event in events if event.sequence <= upto]
+    first, last = folded[0], folded[-1]
     data: Mapping[str, Any] = {}
-    for event in events:
+    for event in folded:
         data = data_after(data, event)
-    last = events[-1]
+    begun = first.detail if first.kind == "archived" else _begun(token, events)
     whole = replace(
-        last, kind="archived", before=None, data=data, detail={"events": len(events), "kind": last.kind}, reason=""
+        last,
+        kind="archived",
+        before=None,
+        data=data,
+        reason="",
+        detail={"events": last.sequence, "kind": last.kind, "workflow": begun["workflow"], "origin": begun["origin"]},
     )
     return replace(whole, detail={**whole.detail, "seal": _seal(whole)})
 
 
-def archive_holds(event: Event) -> bool:
-    """Whether an `archived` event is as it was made."""
+def _begun(token: Token, events: Sequence[Event]) -> Mapping[str, Any]:
+    """The workflow in which a history began, and what its first event is chained to."""
+    moves = [event.detail for event in events if event.kind == "migrated"]
+    workflow = str(moves[0].get("from")) if moves else token.workflow
+    return {"workflow": workflow, "origin": origin(replace(token, workflow=workflow)).hex()}
+
+
+def archive_holds(token: Token, event: Event) -> bool:
+    """Whether an `archived` event is as it was made, and of this token with this metadata."""
     detail = {key: value for key, value in event.detail.items() if key != "seal"}
-    return event.detail.get("seal") == _seal(replace(event, detail=detail))
+    begun = origin(replace(token, workflow=str(detail.get("workflow")))).hex()
+    return event.detail.get("seal") == _seal(replace(event, detail=detail)) and detail.get("origin") == begun
 
 
 def _seal(event: Event) -> str:

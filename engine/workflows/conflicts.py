@@ -2,7 +2,7 @@
 
 from engine.jobs.model import Job
 from engine.kernel.errors import Conflict
-from engine.nets.token import Token
+from engine.nets.token import Event, Token
 from engine.store.ports import Once
 
 
@@ -21,6 +21,15 @@ def token_moved(current: Token, state: str, expected: int) -> Conflict:
         why="Something else fired it meanwhile.",
         fix="Look at it again and decide anew.",
         details={"expected": expected, "current": {"version": current.version, "state": state}},
+    )
+
+
+def not_archived(event: Event) -> Conflict:
+    return Conflict(
+        f"The history of {event.token} up to {event.sequence} cannot be archived.",
+        why="It is not what it was, or nothing would be left of it.",
+        fix="Look at it again. Nothing was changed.",
+        details={"token": event.token, "sequence": event.sequence},
     )
 
 

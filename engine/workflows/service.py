@@ -360,7 +360,8 @@ class Workflows:
         if not events[0].sequence <= to_version < token.version:
             raise InvalidInput(
                 f"The token cannot be rolled back to version {to_version}.",
-                why=f"It is at version {token.version}, and its history begins with {events[0].sequence}.",
+                why=f"It is at version {token.version}, and its history begins with {events[0].sequence}"
+                + ("; what was before was archived." if events[0].kind == "archived" else "."),
                 fix="Name an earlier version of its history.",
                 details={"path": "toVersion", "version": token.version, "first": events[0].sequence},
             )

@@ -225,6 +225,61 @@ async def test_more_tokens_than_a_page_are_all_looked_at(ledger, approval):
     assert len(await ledger.histories([f"t{number:04}" for number in range(1200)])) == 1200
 
 
+# -- archiving --------------------------------------------------------------------------------------------------------
+
+
+async def walked(ledger, id="t1", moves=("review", "draft", "review")):
+    """A token that has moved, with its events as they are stored."""
+    token, events = born(id, data={"n": 1})
+    await add(ledger, token, events)
+    for number, place in enumerate(moves):
+        token, events = moved(token, place, data={"n": number})
+        await commit(ledger, token, events)
+    return token, (await ledger.histories([id]))[id]
+
+
+async def test_an_archived_event_takes_the_place_of_those_it_stands_for(ledger, approval):
+    await add(ledger, *born("t0"))
+    token, events = await walked(ledger)
+    assert await ledger.archive(chain.archived(token, events, 3)) == 3
+    left = (await ledger.histories(["t1"]))["t1"]
+    assert [(one.kind, one.sequence, one.position) for one in left] == [("archived", 3, 4), ("fired", 4, 5)]
+    assert left[0] == chain.archived(token, events, 3)
+    assert left[1] == events[3]
+    assert chain.first_break(token, left) is None
+    assert [one.position for one in await ledger.events(0)] == [1, 4, 5]
+    assert [one.position for one in await ledger.events(4)] == [5]
+    assert await ledger.last_position() == 5
+    assert await ledger.token("t1") == token
+    assert await ledger.counts("approval_v1") == {"draft": 1, "review": 1}
+
+
+async def test_what_was_archived_is_archived_further_and_moves_on(ledger, approval):
+    token, events = await walked(ledger)
+    await ledger.archive(chain.archived(token, events, 2))
+    left = (await ledger.histories(["t1"]))["t1"]
+    assert await ledger.archive(chain.archived(token, left, 3)) == 2
+    moved_on, more = moved(token, "draft")
+    await commit(ledger, moved_on, more)
+    left = (await ledger.histories(["t1"]))["t1"]
+    assert [(one.sequence, one.position) for one in left] == [(3, 3), (4, 4), (5, 5)]
+    assert left[0].detail["events"] == 3
+    assert chain.first_break(moved_on, left) is None
+
+
+async def test_only_what_is_there_is_archived_and_never_the_last_event(ledger, approval):
+    token, events = await walked(ledger)
+    whole = chain.archived(token, events, 4)
+    other = replace(chain.archived(token, events, 3), hash=events[1].hash)
+    for event in (whole, other, replace(whole, sequence=9)):
+        with pytest.raises(Conflict, match="cannot be archived"):
+            await ledger.archive(event)
+    with pytest.raises(NotFound):
+        await ledger.archive(replace(whole, token="t2"))
+    assert (await ledger.histories(["t1"]))["t1"] == events
+    assert await ledger.archive(chain.archived(token, events, 3)) == 3  # control
+
+
 # -- once -------------------------------------------------------------------------------------------------------------
 
 KEY = Once("key", b"a" * 32)

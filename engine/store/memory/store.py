@@ -1,5 +1,6 @@
 """A store that lives as long as the process: for tests, and for `--store memory://`."""
 
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -118,7 +119,7 @@ class MemoryLedger:
         token, once = change.token, change.once
         self._tokens[token.id] = token
         for event in change.events:
-            stored = replace(event, position=len(self._log) + 1)
+            stored = replace(event, position=self._log[-1].position + 1 if self._log else 1)
             self._log.append(stored)
             self._events.setdefault(token.id, []).append(stored)
         for key in change.dropped:
@@ -169,11 +170,12 @@ class MemoryLedger:
         return [(codec.loads(text), count) for text, count in sorted(counted.items())]
 
     async def events(self, after: int, *, workflow: str | None = None, limit: int = 500) -> Sequence[Event]:
-        found = (e for e in islice(self._log, after, None) if workflow in (None, self._tokens[e.token].workflow))
+        start = bisect_right(self._log, after, key=lambda event: event.position)
+        found = (e for e in islice(self._log, start, None) if workflow in (None, self._tokens[e.token].workflow))
         return list(islice(found, limit))
 
     async def last_position(self) -> int:
-        return len(self._log)
+        return self._log[-1].position if self._log else 0
 
     async def histories(self, token_ids: Sequence[str]) -> Mapping[str, Sequence[Event]]:
         return {token: tuple(self._events.get(token, ())) for token in token_ids}
@@ -181,6 +183,22 @@ class MemoryLedger:
     async def counts(self, workflow: str) -> Mapping[str, int]:
         counted = Counter(self._state(token) for token in self._tokens.values() if token.workflow == workflow)
         return dict(sorted(counted.items()))
+
+    async def archive(self, event: Event) -> int:
+        token = await self.token(event.token)
+        events = self._events[token.id]
+        there = next((one for one in events if one.sequence == event.sequence), None)
+        if there is None or there.hash != event.hash or event.sequence >= token.version:
+            raise conflicts.not_archived(event)
+        stored = replace(event, position=there.position)
+        gone = {one.position for one in events if one.sequence <= event.sequence}
+        self._events[token.id] = [stored, *(one for one in events if one.position not in gone)]
+        self._log = [
+            stored if one.position == there.position else one
+            for one in self._log
+            if one.position not in gone or one.position == there.position
+        ]
+        return len(gone)
 
     async def every_token(self) -> AsyncIterator[tuple[Token, Sequence[Event]]]:
         for token in list(self._tokens.values()):

@@ -245,6 +245,26 @@ class SqliteLedger:
         )
         return dict(rows)
 
+    async def archive(self, event: Event) -> int:
+        row = event_row(event)
+
+        def write(connection: sqlite3.Connection) -> int:
+            found = connection.execute("select version from tokens where id = ?", (event.token,)).fetchone()
+            if not found:
+                raise NotFound.named("token", event.token, ())
+            there = connection.execute(
+                "select hash, position from events where token = ? and sequence = ?", (event.token, event.sequence)
+            ).fetchone()
+            if not there or there[0] != event.hash or event.sequence >= found[0]:
+                raise conflicts.not_archived(event)
+            gone = connection.execute(
+                "delete from events where token = ? and sequence <= ?", (event.token, event.sequence)
+            )
+            connection.execute(f"insert into events({EVENT}, position) values ({marks(EVENT)}, ?)", (*row, there[1]))
+            return gone.rowcount
+
+        return await self._database.write(write)
+
     async def every_token(self) -> AsyncIterator[tuple[Token, Sequence[Event]]]:
         after = None
         while True:
