@@ -52,7 +52,8 @@ def first_version(database):
         connection.execute(
             "insert into tokens values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (id, token.workflow, state, codec.dumps(token.marking), codec.dumps(token.data),
-             codec.dumps(token.metadata), token.version, microseconds(token.created_at), microseconds(token.updated_at), token.head),
+             codec.dumps(token.metadata), token.version, microseconds(token.created_at),
+             microseconds(token.updated_at), token.head),
         )  # fmt: skip
         for event in events:
             connection.execute(
