@@ -8,7 +8,6 @@ A document is searched for the `input` of its `createWorkflow`; its variables ar
 import json
 import math
 import re
-from collections.abc import Iterator
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 from engine.kernel.errors import InvalidInput, shown
@@ -52,25 +51,20 @@ class _Reader:
     def __init__(self, text: str, dialect: Dialect) -> None:
         self._text, self._dialect, self._space = text, dialect, _SPACE[dialect]
         self._values = 0
-        self._words = self._split()
-        self._word = next(self._words)
+        self._word = self._after(0)
 
-    def _split(self) -> Iterator[_Word]:
-        text, at = self._text, 0
-        while True:
-            space = self._space.match(text, at)
-            at = space.end() if space else at
-            if at >= len(text):
-                while True:
-                    yield _Word("end", "", at)
-            match = _WORD.match(text, at)
-            if not match or not match.lastgroup or (match.lastgroup == "block" and self._dialect == "json"):
-                problem = (
-                    "the text that begins here has no end." if text[at] == '"' else f"{text[at]!r} is not understood."
-                )
-                raise malformed(text, at, problem, fix=self._hint(text[at]))
-            yield _Word(match.lastgroup, match[match.lastgroup], at)
-            at = match.end()
+    def _after(self, at: int) -> _Word:
+        """The word that begins at `at`, or after the space there."""
+        space = self._space.match(self._text, at)
+        at = space.end() if space else at
+        match = _WORD.match(self._text, at)
+        if match and match.lastgroup and (match.lastgroup != "block" or self._dialect == "graphql"):
+            return _Word(match.lastgroup, match[0], at)
+        if at >= len(self._text):
+            return _Word("end", "", at)
+        character = self._text[at]
+        problem = "the text that begins here has no end." if character == '"' else f"{character!r} is not understood."
+        raise malformed(self._text, at, problem, fix=self._hint(character))
 
     def _hint(self, character: str) -> str:
         if self._dialect == "json" and character in "#/'":
@@ -78,7 +72,8 @@ class _Reader:
         return ""
 
     def _take(self) -> _Word:
-        word, self._word = self._word, next(self._words)
+        word = self._word
+        self._word = self._after(word.at + len(word.text))
         return word
 
     def _expect(self, sign: str) -> None:
@@ -111,8 +106,7 @@ class _Reader:
                     first.at,
                     "Write createWorkflow(input: {...}), or the input alone.",
                 )
-            self._words = self._split()
-            self._word = next(self._words)
+            self._word = first
             return
         self._expect("(")
         if self._word.text != "input":

@@ -2,7 +2,8 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 from engine.kernel.errors import InvalidInput, TooLarge
 from engine.nets.notation.fields import camel
@@ -23,12 +24,14 @@ _ALIASES = (
 _OTHER = {one: other for a, b in _ALIASES for one, other in ((a, b), (b, a))}
 
 
-@dataclass(frozen=True, slots=True)
-class Mark:
-    """Where a value begins, and where those inside of it do."""
+_NONE: Mapping[str, Any] = MappingProxyType({})
+
+
+class Mark(NamedTuple):
+    """Where a value begins, and where those inside of it do. A tuple, since there are as many as values."""
 
     at: int
-    fields: "Mapping[str, Mark]" = field(default_factory=dict)
+    fields: "Mapping[str, Mark]" = _NONE
     items: "Sequence[Mark]" = ()
 
     def find(self, path: str) -> "Mark":
@@ -41,7 +44,7 @@ class Mark:
             mark = inner
         return mark
 
-    def __contains__(self, name: str) -> bool:
+    def has(self, name: str) -> bool:
         return self._field(name) is not None
 
     def _item(self, number: int) -> "Mark | None":

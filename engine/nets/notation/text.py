@@ -13,7 +13,7 @@ from engine.nets.model import Transition
 from engine.nets.notation.bpmn import read_bpmn
 from engine.nets.notation.definition import Definition
 from engine.nets.notation.literals import read_literal
-from engine.nets.notation.marks import Mark, line_and_column, located, malformed
+from engine.nets.notation.marks import MOST_VALUES, Mark, line_and_column, located, malformed, too_many_values
 from engine.nets.notation.pnml import read_pnml
 from engine.nets.notation.reading import read
 from engine.nets.notation.yaml_text import read_yaml
@@ -113,6 +113,8 @@ def _checked(text: str) -> str:
             fix="Cut the workflow into smaller ones.",
             details={"limit": MOST_TEXT},
         )
+    if max(text.count(","), text.count("\n"), text.count("<") // 2) > MOST_VALUES:  # there are as many values, about
+        raise too_many_values()
     text = text.removeprefix("\ufeff")
     try:
         text.encode()
@@ -126,13 +128,13 @@ def _unknown_places(definition: Definition, mark: Mark) -> Iterator[tuple[str, s
     net, known = definition.net, set(definition.net.place_ids)
     for place in net.initial:
         if place not in known:
-            yield "initialMarking" if "initialMarking" in mark else "initialState", place
+            yield "initialMarking" if mark.has("initialMarking") else "initialState", place
     for place in sorted(net.final - known):
         yield "finalPlaces", place
     for number, transition in enumerate(net.transitions):
         path = f"transitions[{number}]"
         for key, places in _ends(transition):
-            if key == "outputs" and "toState" in mark.find(path):
+            if key == "outputs" and mark.find(path).has("toState"):
                 first, *places = places
                 if first not in known:
                     yield f"{path}.toState", first
