@@ -13,6 +13,7 @@ from engine.llm.service import FIRST_ROUND_S
 from engine.workflows.events import TokenChanged
 from engine.workflows.importing import read_as
 from server.graphql.agent_types import AgentType
+from server.graphql.analytics_operations import AnalyticsQueries
 from server.graphql.asking_operations import AskingQueries
 from server.graphql.context import Ask
 from server.graphql.finishing import Finishing
@@ -30,7 +31,7 @@ _Blocked = Annotated[bool, about("Whether those that cannot fire now are wanted 
 
 
 @strawberry.type(description="What can be asked.")
-class Query(AskingQueries, RunningQueries):
+class Query(AnalyticsQueries, AskingQueries, RunningQueries):
     @strawberry.field(description="Whether the server is well.")
     def health(self) -> str:
         return "ok"

@@ -1,4 +1,4 @@
-"""Event logs as CSV: a row for each event, with the columns case, activity and timestamp, or their usual names."""
+"""Event logs as CSV: a row an event, with columns case, activity and timestamp, under their usual names. Only read."""
 
 import csv
 from collections.abc import Iterator, Sequence
