@@ -4,7 +4,7 @@ A child fires tokens through the engine on a SQLite file and prints each firing 
 it at a random moment, opens the file again, and looks for every acknowledged event and for broken hash chains. With
 `--without-sync` the child acknowledges before the commit: the control, which must report loss.
 
-    python bench/faults/kill_nine.py [--rounds 20] [--seed 1] [--without-sync]
+    python bench/faults/kill_nine.py [--kills 20] [--seed 1] [--without-sync]
 
 Ends with 0 when nothing was lost (with the control: when loss was seen).
 """
@@ -108,7 +108,7 @@ async def looked_at(file: Path, last: dict[str, int]) -> Round:
 
 def main() -> int:
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    options.add_argument("--rounds", type=int, default=20)
+    options.add_argument("--kills", "--rounds", type=int, default=20, help="how often; 200 for a documented run")
     options.add_argument("--seed", type=int, default=1)
     options.add_argument("--without-sync", action="store_true", help="the control: acknowledge before the commit")
     options.add_argument("--child", type=Path, help=argparse.SUPPRESS)
@@ -119,7 +119,7 @@ def main() -> int:
         return 0
     chance, rounds = random.Random(chosen.seed), []
     with tempfile.TemporaryDirectory() as folder:
-        for number in range(chosen.rounds):
+        for number in range(chosen.kills):
             file = Path(folder) / f"{number % 4}.db"  # some files live through several kills
             last = killed(file, chosen.without_sync, chance.randint(1, 4_000))
             rounds.append(asyncio.run(looked_at(file, last)))
