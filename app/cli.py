@@ -29,7 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     chosen = parser().parse_args(arguments)
     command = chosen.command or ("serve" if chosen.serve else "workbench")
     gc.disable()  # modules are made to stay: looking through them while they load only makes that take longer
-    run = import_module(f"app.commands.{command}").run
+    run = import_module(f"app.commands.{chosen.module or command}").run
     gc.freeze()
     gc.enable()
     from engine.kernel.errors import CircuitBreakerError
@@ -58,6 +58,7 @@ def parser() -> argparse.ArgumentParser:
         parents=[_common()],
     )
     found.set_defaults(data_dir=None, config=None, store=None, json=False, no_color=False, plain=False, command=None)
+    found.set_defaults(module=None)
     found.add_argument("--version", action=Version, nargs=0, help="show the version and end")
     _add_server_options(found)
     commands = found.add_subparsers(dest="command", metavar="COMMAND", title="commands")
@@ -145,6 +146,7 @@ def _add_workflow_commands(commands: Parsers) -> None:
     )
     migrate.add_argument("--run", action="store_true", help="carry the plan out")
     migrate.add_argument("--reason", help="why; it stands in the histories")
+    _add_mining_commands(actions)
     _add_token_commands(commands)
 
 
@@ -199,12 +201,41 @@ def _add_token_commands(commands: Parsers) -> None:
         command.add_argument("--reason", help="why; it stands in the history")
 
 
+def _add_mining_commands(actions: Parsers) -> None:
+    stats = _command(actions, "stats", "what its tokens did: times by place, throughput, rework, what follows what")
+    stats.add_argument("workflow", help="its id")
+    stats.add_argument("--by", choices=("day", "hour"), default="day", help="what completions are counted by")
+    stats.add_argument("--picture", choices=("mermaid", "dot"), help="print what follows what, as a diagram")
+    conform = _command(actions, "conform", "how well an event log fits it, by token replay")
+    conform.add_argument("workflow", help="its id")
+    conform.add_argument("file", help="a log in XES, JSON Lines or CSV; `-` for standard input")
+    conform.add_argument("--format", choices=("xes", "jsonl", "csv"), help="its notation; seen by itself without it")
+    log = _command(actions, "log", "print the histories of its tokens as an event log")
+    log.add_argument("workflow", help="its id")
+    log.add_argument("--format", choices=("xes", "jsonl"), default="xes", help="its notation")
+    for parser in (stats, log):
+        parser.add_argument("--tokens", type=int, default=10_000, help="how many of the newest (10000 are the most)")
+    for parser in (stats, conform, log):
+        parser.set_defaults(module="mining")
+
+
 def _add_store_commands(commands: Parsers) -> None:
     backup = _command(commands, "backup", "copy the database into a file, also while it is in use")
     backup.add_argument("file", help="where to")
     backup.add_argument("--force", action="store_true", help="overwrite a file that is there")
     restore = _command(commands, "restore", "put a backup in the place of the database, and keep what was there")
     restore.add_argument("file", help="the backup")
+    export = _command(commands, "export", "write everything as JSON Lines, also while the database is in use")
+    export.add_argument("file", help="where to")
+    export.add_argument("--force", action="store_true", help="overwrite a file that is there")
+    given = _command(commands, "import", "store what `export` wrote; what is here already, the same, is skipped")
+    given.add_argument("file", help="the export")
+    archive = _command(commands, "archive", "fold the histories of tokens that ended long ago; their chains are kept")
+    archive.add_argument("--older-than", metavar="AGE", required=True, help="not touched for so long: 30d, 12h")
+    archive.add_argument("--export", type=Path, metavar="FILE", help="write the events to a file first, as JSON Lines")
+    archive.add_argument("--dry-run", action="store_true", help="only say what would be done")
+    for parser in (export, given, archive):
+        parser.set_defaults(module="upkeep")
 
 
 def _command(parents: Parsers, name: str, help: str) -> argparse.ArgumentParser:

@@ -33,14 +33,14 @@ from engine.llm.providers.openai import OpenAIProvider
 from engine.llm.service import Llm
 from engine.store.memory.store import MemoryStore
 from engine.store.ports import Store
-from engine.store.sqlite.copies import Copied, Restored, back_up, restore
+from engine.store.sqlite import copies
 from engine.store.sqlite.store import SqliteStore
 from engine.workflows.clockwork import Clockwork
 from engine.workflows.migrations import Migrations
 from engine.workflows.reports import Analytics
 from engine.workflows.service import Workflows
 
-__all__ = ["Copied", "Parts", "Restored", "back_up", "build", "database_file", "database_path", "restore"]
+__all__ = ["Parts", "build", "copies", "database_file", "database_path", "open_file"]
 
 DATABASE = "circuit-breaker.db"
 KEYS_WITHIN_S = 1.0
@@ -138,6 +138,16 @@ async def _open_store(settings: Settings, data_dir: Path, world: World) -> Store
                 fix="Use sqlite:///PATH or memory://.",
                 details={"path": "store", "store": path},
             )
+
+
+@asynccontextmanager
+async def open_file(database: Path, world: World) -> AsyncIterator[Store]:
+    """The store in a file, without services. Raises StoreUnavailable and StoreCorrupt."""
+    store = await SqliteStore.open(database, world.now())
+    try:
+        yield store
+    finally:
+        await store.close()
 
 
 def database_path(settings: Settings, data_dir: Path) -> Path:

@@ -80,6 +80,13 @@ class Ledger(Protocol):
         """All of them, in the order they came."""
         ...
 
+    async def put_workflow(self, workflow: Workflow) -> bool:
+        """Store a workflow of another store as it is there: with its id, version and time. Whether it was not here yet.
+
+        Raises Conflict when its id, or the version of its name, is taken by another one.
+        """
+        ...
+
     async def add(self, changes: Sequence[Change]) -> Sequence[Token]:
         """Store new tokens with their first events, all of them or none. A repeated `once` gives the token that is
         there.
@@ -175,12 +182,20 @@ class JobQueue(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Document:
+    kind: str
+    parent: str
+    id: str
+    body: Mapping[str, Any]
+
+
 class Shelf(Protocol):
     """Documents of the other rooms: JSON under a kind, an id, and a parent where they belong to another one."""
 
     async def put(self, kind: str, id: str, body: Mapping[str, Any], *, parent: str = "") -> None: ...
 
-    async def get(self, kind: str, id: str) -> Mapping[str, Any] | None: ...
+    async def get(self, kind: str, id: str, *, parent: str = "") -> Mapping[str, Any] | None: ...
 
     async def list(
         self, kind: str, *, parent: str = "", newest: bool = False, limit: int = 1000
@@ -190,6 +205,10 @@ class Shelf(Protocol):
 
     async def delete(self, kind: str, id: str, *, children: str = "") -> bool:
         """Remove a document, and the documents of kind `children` that belong to it. Whether it was there."""
+        ...
+
+    def every(self) -> AsyncIterator[Document]:
+        """All documents, by kind, parent and id."""
         ...
 
 
@@ -229,6 +248,10 @@ class Journal(Protocol):
 
     async def recent(self, limit: int = 50) -> Sequence[RequestRecord]:
         """Newest first."""
+        ...
+
+    def every(self) -> AsyncIterator[RequestRecord]:
+        """All of them, oldest first."""
         ...
 
     async def spend(self, day: date) -> Spend:

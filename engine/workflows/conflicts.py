@@ -4,6 +4,7 @@ from engine.jobs.model import Job
 from engine.kernel.errors import Conflict
 from engine.nets.token import Event, Token
 from engine.store.ports import Once
+from engine.workflows.model import Workflow
 
 
 def id_taken(workflow_id: str) -> Conflict:
@@ -12,6 +13,15 @@ def id_taken(workflow_id: str) -> Conflict:
         why="A workflow does not change once it is stored: tokens rely on it.",
         fix="Choose another id, or leave it out and get the next version.",
         details={"id": workflow_id},
+    )
+
+
+def workflow_clashes(workflow: Workflow, other: str) -> Conflict:
+    return Conflict(
+        f"The workflow {workflow.id} is not the {other} that is here.",
+        why="They have one id, or one name and version, and are not the same.",
+        fix="Import into another database, with --data-dir.",
+        details={"id": workflow.id, "current": {"id": other}},
     )
 
 

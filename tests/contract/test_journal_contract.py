@@ -71,3 +71,12 @@ async def test_a_day_ends_at_midnight_utc(journal):
     await journal.record(record("1", at=NOON.replace(hour=23, minute=59, second=59)))
     await journal.record(record("2", at=NOON.replace(hour=0) + timedelta(days=1)))
     assert (await journal.spend(NOON.date())).requests == 1
+
+
+async def test_every_record_comes_once_the_oldest_first(journal):
+    assert [one async for one in journal.every()] == []
+    for number in reversed(range(450)):
+        await journal.record(record(f"{number:03}"))
+    found = [one async for one in journal.every()]
+    assert [one.id for one in found] == [f"{number:03}" for number in range(450)]
+    assert found[0] == record("000")

@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import pytest
 
+from engine.jobs.model import Job
 from engine.kernel.errors import Conflict, InvalidInput, NotFound
 from engine.nets import notation
 from engine.nets.token import Event, Token
@@ -278,6 +279,38 @@ async def test_only_what_is_there_is_archived_and_never_the_last_event(ledger, a
         await ledger.archive(replace(whole, token="t2"))
     assert (await ledger.histories(["t1"]))["t1"] == events
     assert await ledger.archive(chain.archived(token, events, 3)) == 3  # control
+
+
+# -- of another store -------------------------------------------------------------------------------------------------
+
+
+async def test_a_workflow_of_another_store_keeps_its_id_version_and_time(ledger, approval):
+    other = replace(approval, id="theirs", slug="theirs", version=7, created_at=NOON + timedelta(1))
+    assert await ledger.put_workflow(other) is True
+    assert await ledger.put_workflow(other) is False
+    assert await ledger.workflow("theirs") == other
+    assert await ledger.put_workflow(approval) is False
+
+
+async def test_a_workflow_of_another_store_takes_nobodys_place(ledger, approval):
+    ring = await ledger.add_workflow(notation.read(RING), NOON)
+    for clash in (replace(ring, id="approval_v1"), replace(ring, id="x"), replace(approval, id="x")):
+        with pytest.raises(Conflict, match=f"The workflow {clash.id} is not the"):
+            await ledger.put_workflow(clash)
+    assert [one.id for one in await ledger.workflows()] == ["approval_v1", "ring_v1"]
+
+
+async def test_a_token_of_another_store_comes_with_its_whole_history_and_jobs(ledger, approval, store):
+    token, events = born("t1")
+    for place in ("review", "draft"):
+        token, more = moved(token, place)
+        events += more
+    job = Job("t1", "timer", "x", NOON, 3, {"a": 1}, 2, "broke", "dead")
+    await ledger.add([Change(token, events, jobs=[job])])
+    assert await ledger.token("t1") == token
+    assert list((await ledger.histories(["t1"]))["t1"]) == events
+    assert (await store.jobs.of(["t1"]))["t1"] == [job]
+    assert await ledger.counts("approval_v1") == {"draft": 1}
 
 
 # -- once -------------------------------------------------------------------------------------------------------------

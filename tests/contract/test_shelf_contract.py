@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from engine.kernel.errors import InvalidInput
 from engine.store.memory.store import MemoryShelf
+from engine.store.ports import Document
 
 
 @pytest.fixture
@@ -47,6 +48,22 @@ async def test_children_are_apart_from_others(shelf):
     assert await shelf.list("turn", parent="1") == [("x", {"of": 1})]
     assert await shelf.list("turn") == []
     assert await shelf.get("turn", "x") is None
+
+
+async def test_a_child_is_found_by_its_parent(shelf):
+    await shelf.put("turn", "x", {"of": 1}, parent="1")
+    assert await shelf.get("turn", "x", parent="1") == {"of": 1}
+    assert await shelf.get("turn", "x", parent="2") is None
+
+
+async def test_every_document_comes_once_in_order(shelf):
+    assert [one async for one in shelf.every()] == []
+    for number in range(450):
+        await shelf.put("turn", f"{number:03}", {"n": number}, parent=str(number % 2))
+    await shelf.put("note", "1", {"a": 1})
+    found = [one async for one in shelf.every()]
+    assert found[0] == Document("note", "", "1", {"a": 1})
+    assert [(one.parent, one.id) for one in found[1:]] == [(p, f"{n:03}") for p in "01" for n in range(int(p), 450, 2)]
 
 
 async def test_deleting_takes_the_children_along_and_nothing_else(shelf):

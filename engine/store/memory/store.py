@@ -18,7 +18,7 @@ from engine.nets.token import Event, Token
 from engine.rules.fields import value_of
 from engine.rules.values import same_json
 from engine.store import codec
-from engine.store.ports import Change, Once, RequestRecord, Spend, TokenQuery
+from engine.store.ports import Change, Document, Once, RequestRecord, Spend, TokenQuery
 from engine.workflows import conflicts
 from engine.workflows.model import Workflow
 
@@ -83,6 +83,17 @@ class MemoryLedger:
         workflow = Workflow(definition.id or f"{slug}_v{version}", slug, version, definition, digest, at)
         self._workflows[workflow.id] = workflow
         return workflow
+
+    async def put_workflow(self, workflow: Workflow) -> bool:
+        found = self._workflows.get(workflow.id)
+        if found is None:
+            found = next(
+                (w for w in self._workflows.values() if w.slug == workflow.slug and w.version == workflow.version), None
+            )
+        if found and (found.id, found.digest) != (workflow.id, workflow.digest):
+            raise conflicts.workflow_clashes(workflow, found.id)
+        self._workflows.setdefault(workflow.id, workflow)
+        return found is None
 
     async def workflow(self, workflow_id: str) -> Workflow:
         if workflow_id not in self._workflows:
@@ -215,8 +226,8 @@ class MemoryShelf:
     async def put(self, kind: str, id: str, body: Mapping[str, Any], *, parent: str = "") -> None:
         self._documents[kind, parent, id] = codec.dumps(dict(body))
 
-    async def get(self, kind: str, id: str) -> Mapping[str, Any] | None:
-        text = self._documents.get((kind, "", id))
+    async def get(self, kind: str, id: str, *, parent: str = "") -> Mapping[str, Any] | None:
+        text = self._documents.get((kind, parent, id))
         return None if text is None else codec.loads(text)
 
     async def list(
@@ -229,6 +240,10 @@ class MemoryShelf:
         for key in [key for key in self._documents if key[:2] == (children, id)]:
             del self._documents[key]
         return self._documents.pop((kind, "", id), None) is not None
+
+    async def every(self) -> AsyncIterator[Document]:
+        for key in sorted(self._documents):
+            yield Document(*key, codec.loads(self._documents[key]))
 
 
 @dataclass
@@ -243,6 +258,10 @@ class MemoryJournal:
 
     async def recent(self, limit: int = 50) -> Sequence[RequestRecord]:
         return [self._records[id] for id in sorted(self._records, reverse=True)[:limit]]
+
+    async def every(self) -> AsyncIterator[RequestRecord]:
+        for id in sorted(self._records):
+            yield self._records[id]
 
     async def spend(self, day: date) -> Spend:
         costs = [record.cost_usd for record in self._records.values() if record.at.date() == day]

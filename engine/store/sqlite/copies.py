@@ -52,19 +52,11 @@ def back_up(database: Path, file: Path, *, force: bool = False) -> Copied:
     _must_be_there(database, "database")
     if _same(database, file):
         raise InvalidInput(f"{file} is the database itself.", fix="Name another file.", details={"path": str(file)})
-    if file.is_dir():
-        raise InvalidInput(f"{file} is a folder.", fix="Name a file in it.", details={"path": str(file)})
-    if file.exists() and not force:
-        raise Conflict(
-            f"{file} is there already.",
-            why="A backup is never overwritten by itself.",
-            fix="Name another file, or give --force.",
-            details={"path": str(file)},
-        )
-    with _temporary(file) as temporary:
+    must_be_free(file, force=force)
+    with beside(file) as temporary:
         _copy(database, temporary)
         copied = look_at(temporary)
-        _put(temporary, file)
+        put(temporary, file)
     return replace(copied, file=file)
 
 
@@ -78,15 +70,15 @@ def restore(file: Path, database: Path, now: datetime) -> Restored:
     if _same(database, file):
         raise InvalidInput(f"{file} is the database itself.", fix="Name a backup of it.", details={"path": str(file)})
     copied = look_at(file)
-    with _writing(database):
+    with writing(database):
         database.parent.mkdir(parents=True, exist_ok=True)
     holder = Holder(database)
     try:
-        with _temporary(database) as temporary:
+        with beside(database) as temporary:
             _copy(file, temporary)
             look_at(temporary)
             kept = _keep(database, now) if database.exists() else None
-            _put(temporary, database)
+            put(temporary, database)
     finally:
         holder.release()
     return Restored(copied, kept)
@@ -136,7 +128,7 @@ def _keep(database: Path, now: datetime) -> Path:
         look_at(database)  # SQLite would throw away the log of a file that it does not understand
         with closing(sqlite3.connect(database, timeout=_BUSY_S)) as connection:
             connection.execute("pragma wal_checkpoint(truncate)").fetchall()
-    with _writing(kept):
+    with writing(kept):
         try:
             os.link(database, kept)
         except OSError:  # a file system without links
@@ -148,9 +140,9 @@ def _keep(database: Path, now: datetime) -> Path:
     return kept
 
 
-def _put(temporary: Path, file: Path) -> None:
+def put(temporary: Path, file: Path) -> None:
     """Give a whole file its name, on disk."""
-    with _writing(file):
+    with writing(file):
         _sync(temporary)
         temporary.replace(file)
         _sync(file.parent)
@@ -167,11 +159,11 @@ def _sync(path: Path) -> None:
 
 
 @contextmanager
-def _temporary(file: Path) -> Iterator[Path]:
+def beside(file: Path) -> Iterator[Path]:
     """A name beside `file` for what is not whole yet; nothing is left there."""
     temporary = file.with_name(f".{file.name}.{os.getpid()}.part")
     try:
-        with _writing(file):
+        with writing(file):
             os.close(os.open(temporary, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600))
         yield temporary
     finally:
@@ -181,7 +173,7 @@ def _temporary(file: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def _writing(file: Path) -> Iterator[None]:
+def writing(file: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
@@ -202,6 +194,19 @@ def _must_be_there(file: Path, kind: str) -> None:
         raise NotFound(
             f"There is no {kind} at {file}.",
             fix="Name another with --data-dir or --store." if kind == "database" else "Check the name.",
+            details={"path": str(file)},
+        )
+
+
+def must_be_free(file: Path, *, force: bool) -> None:
+    """Raises InvalidInput for a folder; Conflict when there is something, and `force` is not given."""
+    if file.is_dir():
+        raise InvalidInput(f"{file} is a folder.", fix="Name a file in it.", details={"path": str(file)})
+    if file.exists() and not force:
+        raise Conflict(
+            f"{file} is there already.",
+            why="It is not overwritten by itself.",
+            fix="Name another file, or give --force.",
             details={"path": str(file)},
         )
 

@@ -1,7 +1,7 @@
 """The request log in SQLite."""
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from datetime import date
 from decimal import Decimal
 
@@ -52,6 +52,18 @@ class SqliteJournal:
     async def recent(self, limit: int = 50) -> Sequence[RequestRecord]:
         rows = await self._database.read(f"select {_REQUEST} from requests order by id desc limit ?", (limit,))
         return [_record(row) for row in rows]
+
+    async def every(self) -> AsyncIterator[RequestRecord]:
+        after = ""
+        while True:
+            page = await self._database.read(
+                f"select {_REQUEST} from requests where id > ? order by id limit 200", (after,)
+            )
+            for row in page:
+                yield _record(row)
+            if not page:
+                return
+            after = page[-1][0]
 
     async def spend(self, day: date) -> Spend:
         rows = await self._database.read(

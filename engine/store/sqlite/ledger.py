@@ -82,6 +82,24 @@ class SqliteLedger:
 
         return self._workflow(await self._database.write(write))
 
+    async def put_workflow(self, workflow: Workflow) -> bool:
+        body = codec.dumps(notation.write(workflow.definition))
+        created = microseconds(workflow.created_at)
+        row = (workflow.id, workflow.slug, workflow.version, body, workflow.digest, created)
+
+        def write(connection: sqlite3.Connection) -> bool:
+            found = connection.execute(
+                "select id, digest from workflows where id = ?1 or (slug = ?2 and version = ?3) order by id = ?1 desc",
+                row[:3],
+            ).fetchone()
+            if found and found != (workflow.id, workflow.digest):
+                raise conflicts.workflow_clashes(workflow, found[0])
+            if not found:
+                connection.execute(f"insert into workflows({_WORKFLOW}) values (?, ?, ?, ?, ?, ?)", row)
+            return not found
+
+        return await self._database.write(write)
+
     async def workflow(self, workflow_id: str) -> Workflow:
         if workflow_id not in self._workflows:
             rows = await self._database.read(f"select {_WORKFLOW} from workflows where id = ?", (workflow_id,))

@@ -1,10 +1,11 @@
 """Documents in SQLite."""
 
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
 from engine.store import codec
+from engine.store.ports import Document
 from engine.store.sqlite.database import Database
 
 
@@ -20,9 +21,9 @@ class SqliteShelf:
 
         await self._database.write(write)
 
-    async def get(self, kind: str, id: str) -> Mapping[str, Any] | None:
+    async def get(self, kind: str, id: str, *, parent: str = "") -> Mapping[str, Any] | None:
         rows = await self._database.read(
-            "select body from documents where kind = ? and parent = '' and id = ?", (kind, id)
+            "select body from documents where kind = ? and parent = ? and id = ?", (kind, parent, id)
         )
         return codec.loads(rows[0][0]) if rows else None
 
@@ -43,3 +44,17 @@ class SqliteShelf:
             return gone.rowcount > 0
 
         return await self._database.write(write)
+
+    async def every(self) -> AsyncIterator[Document]:
+        after: tuple[str, str, str] = ("", "", "")
+        while True:
+            page = await self._database.read(
+                "select kind, parent, id, body from documents where (kind, parent, id) > (?, ?, ?) "
+                "order by kind, parent, id limit 200",
+                after,
+            )
+            for kind, parent, id, body in page:
+                yield Document(kind, parent, id, codec.loads(body))
+            if not page:
+                return
+            after = page[-1][:3]
