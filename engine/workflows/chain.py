@@ -69,6 +69,8 @@ def archived(token: Token, events: Sequence[Event], upto: int) -> Event:
         last,
         kind="archived",
         before=None,
+        transition=None,
+        source=None,
         data=data,
         reason="",
         detail={"events": last.sequence, "kind": last.kind, "workflow": begun["workflow"], "origin": begun["origin"]},
