@@ -181,6 +181,8 @@ def _happened(event: dict[str, Any]) -> str:
             return f"rolled back to version {event['detail'].get('to', '?')}: {event['toState']}"
         case "migrated":
             return f"migrated from {event['detail'].get('from')} to {event['detail'].get('to')}: {event['toState']}"
+        case "archived":
+            return f"{event['detail'].get('events', 'some')} events were archived; then in {event['toState']}"
         case kind:
             return str(kind)
 
