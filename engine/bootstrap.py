@@ -89,7 +89,7 @@ async def build(
         catalog = Catalog(bus, list(providers))
         discovery = Discovery(providers, catalog)
         llm = Llm(providers, catalog, discovery, store.journal, bus, world)
-        workflows = Workflows(store.ledger, bus, world)
+        workflows = Workflows(store.ledger, bus, world, store.jobs)
         await _load_examples(workflows)
         loading = asyncio.create_task(_load_keys(keys, discovery, providers), name="keys")
         stack.push_async_callback(_ended, loading)

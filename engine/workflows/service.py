@@ -26,7 +26,7 @@ from engine.nets.model import Net
 from engine.nets.notation import Definition
 from engine.nets.simulation import Behaviour, Exponential, Simulation, simulate
 from engine.nets.token import Event, Token
-from engine.store.ports import Change, Ledger, Once, TokenQuery
+from engine.store.ports import Change, JobQueue, Ledger, Once, TokenQuery
 from engine.workflows import chain
 from engine.workflows.checking import check_size, checked, once_of, read_checked, refuse
 from engine.workflows.conflicts import token_moved
@@ -89,8 +89,9 @@ class Tried:
 
 
 class Workflows:
-    def __init__(self, ledger: Ledger, bus: Bus, world: World) -> None:
-        self.ledger, self.bus, self.world = ledger, bus, world
+    def __init__(self, ledger: Ledger, bus: Bus, world: World, queue: JobQueue | None = None) -> None:
+        """`queue` is only read, to say what tokens wait for."""
+        self.ledger, self.bus, self.world, self._queue = ledger, bus, world, queue
         self._analyses: dict[tuple[bytes, int], Analysis] = {}
 
     # -- definitions ----------------------------------------------------------------------------------------------
@@ -530,6 +531,10 @@ class Workflows:
 
     async def histories(self, token_ids: Sequence[str]) -> Mapping[str, Sequence[Event]]:
         return await self.ledger.histories(token_ids)
+
+    async def jobs(self, token_ids: Sequence[str]) -> Mapping[str, Sequence[Job]]:
+        """What each token waits for, in the order it is due: its clocks, and what is to be done for it."""
+        return await self._queue.of(token_ids) if self._queue else dict.fromkeys(token_ids, ())
 
     async def follow(self, after: int | None = None, workflow: str | None = None) -> AsyncIterator[Event]:
         """The events of all tokens, or of one workflow's, after a position, and then as they are stored: each once, in
