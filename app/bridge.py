@@ -7,13 +7,13 @@ import asyncio
 import gc
 import logging
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, cast
 
 from textual.message import Message
 from textual.message_pump import MessagePump
@@ -22,6 +22,7 @@ from engine.kernel.errors import CircuitBreakerError, Internal
 
 if TYPE_CHECKING:
     from engine.engine import Engine
+    from engine.workflows.events import Notice
 
 EVERY_S = 0.1
 KEPT = 1_000
@@ -52,7 +53,15 @@ class ServerChanged(Message):
         self.server = server
 
 
-class Happened(Message):
+class Announced(Message, bubble=False):
+    """Tokens have come to places that announce it, or are overdue there."""
+
+    def __init__(self, notices: "Sequence[Notice]") -> None:
+        super().__init__()
+        self.notices = notices
+
+
+class Happened(Message, bubble=False):
     """Events of the engine, in order."""
 
     def __init__(self, events: list[object]) -> None:
@@ -87,9 +96,9 @@ class Ports:
 class Bridge:
     """`open_engine` gives the engine to use; it is called on a thread, since its imports take long.
 
-    `engine` is None until it is open. Whoever stands in `watchers` gets EngineReady, EngineFailed, ServerChanged and
-    Happened (at most every `every_s` seconds); who comes later finds what was said in `engine`, `failure`, `server` and
-    `served`, the last requests with the newest first. `folder` is where copies and exports go.
+    `engine` is None until it is open. Whoever stands in `watchers` gets EngineReady, EngineFailed, ServerChanged,
+    Happened and Announced (at most every `every_s` seconds); who comes later finds what was said in `engine`,
+    `failure`, `server` and `served`, the last requests with the newest first. `folder` is where copies and exports go.
     """
 
     open_engine: Callable[[], "AbstractAsyncContextManager[Engine]"]
@@ -152,6 +161,8 @@ class Bridge:
                 batch += events.take()
                 self.served.extendleft(event for event in batch if is_one_of(event, "RequestServed", "RequestEnded"))
                 self._tell(partial(Happened, batch))
+                if notices := [cast("Notice", event) for event in batch if is_one_of(event, "Notice")]:
+                    self._tell(partial(Announced, notices))
 
     async def _keep_serving(self, engine: "Engine") -> None:
         """Grant one wish after another. The last one is given up when the app ends."""

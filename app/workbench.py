@@ -19,13 +19,14 @@ from textual.screen import Screen
 from textual.widget import Widget
 
 from app.actions import EVERYWHERE, actions_of, bindings_of, shown_keys
-from app.bridge import Bridge, Ports
+from app.bridge import Announced, Bridge, Ports
 from app.clipboard import copy
 from app.screens.chat import ChatScreen
 from app.screens.place import Place
 from app.themes import THEMES
 
 log = logging.getLogger("app")
+MOST_TOASTS = 3  # at once
 
 SCREENS = {
     "chat": ("app.screens.chat", "ChatScreen"),
@@ -63,7 +64,18 @@ class Workbench(App[None]):
                 loop.add_signal_handler(number, self.exit)
             except (NotImplementedError, RuntimeError, ValueError):  # not the main thread: under test
                 break
+        self.bridge.watchers.append(self)
         self.call_after_refresh(self.bridge.start)
+
+    def on_announced(self, message: Announced) -> None:
+        """Say it wherever the user is; of many at once the last ones, and how many there were."""
+        notices = message.notices
+        for notice in notices[-MOST_TOASTS:]:
+            title = f"{'Overdue in' if notice.overdue else 'Arrived in'} {notice.place}"
+            text = f"Token …{notice.token.id[-6:]} of {notice.token.workflow}"
+            self.notify(text, title=title, severity="warning" if notice.overdue else "information", markup=False)
+        if len(notices) > MOST_TOASTS:
+            self.notify(f"{len(notices)} tokens were announced; these are the last ones.")
 
     # -- places -------------------------------------------------------------------------------------------------------
 
