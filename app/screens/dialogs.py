@@ -13,7 +13,7 @@ from textual.widgets.option_list import Option
 
 from app.widgets.line import Line
 
-_FRAME = """
+FRAME = """
     align: center middle;
     & > Vertical {
         width: 84; max-width: 94%; height: auto; max-height: 80%; border: round $primary; background: $surface;
@@ -37,7 +37,7 @@ class Choice(NamedTuple):
 class Pick(ModalScreen[str | None]):
     """Choose one of some; typing filters them."""
 
-    DEFAULT_CSS = f"Pick {{ {_FRAME} }}"
+    DEFAULT_CSS = f"Pick {{ {FRAME} }}"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "dismiss(None)", "Back", show=False),
         Binding("down", "move(1)", show=False, priority=True),
@@ -96,7 +96,7 @@ def _line(choice: Choice) -> Content:
 class Ask(ModalScreen[str | None]):
     """Type a line. A `secret` one is not shown."""
 
-    DEFAULT_CSS = f"Ask {{ {_FRAME} }}"
+    DEFAULT_CSS = f"Ask {{ {FRAME} }}"
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "dismiss(None)", "Back", show=False)]
 
     def __init__(self, title: str, about: str, *, value: str = "", secret: bool = False, placeholder: str = "") -> None:
@@ -108,7 +108,7 @@ class Ask(ModalScreen[str | None]):
         with Vertical() as frame:
             frame.border_title = self._title
             frame.border_subtitle = "⏎ done · esc back"
-            yield Label(self._about)
+            yield Label(self._about, markup=False)
             yield Line(self._value, placeholder=self._placeholder, password=self._secret, compact=True)
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
@@ -118,7 +118,7 @@ class Ask(ModalScreen[str | None]):
 class Sure(ModalScreen[bool]):
     """Yes or no, before something that cannot be undone."""
 
-    DEFAULT_CSS = f"Sure {{ {_FRAME} }}"
+    DEFAULT_CSS = f"Sure {{ {FRAME} }}"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("y,enter", "dismiss(True)", "Yes", show=False),
         Binding("n,escape", "dismiss(False)", "No", show=False),
@@ -132,7 +132,7 @@ class Sure(ModalScreen[bool]):
         with Vertical() as frame:
             frame.border_title = self._question
             frame.border_subtitle = "y yes · n no"
-            yield Label(self._consequence)
+            yield Label(self._consequence, markup=False)
 
 
 class Report(ModalScreen[None]):
@@ -140,7 +140,7 @@ class Report(ModalScreen[None]):
 
     DEFAULT_CSS = f"""
     Report {{
-        {_FRAME}
+        {FRAME}
         & VerticalScroll {{ height: auto; max-height: 100%; background: $surface; scrollbar-size: 1 1; }}
     }}
     """

@@ -58,7 +58,8 @@ class _Key(NamedTuple):
 class NetPicture(ScrollView):
     """Shows one net at one moment.
 
-    `chosen` is the element that the user points at. `compact` draws with short labels and close together, `ascii` with
+    `chosen` is the element that the user points at. While it is `walked`, left, right and end mean something to whoever
+    shows it. `compact` draws with short labels and close together, `ascii` with
     ASCII characters. With `reduced_motion`, and where the terminal asks for no animations, tokens do not travel.
     """
 
@@ -151,6 +152,7 @@ class NetPicture(ScrollView):
         self._frames: tuple[Frame, ...] = ()
         self._travellers: Frame = frozenset()
         self._fired_by_click = False
+        self.walked = False
 
     # ── what is shown ────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -349,13 +351,14 @@ class NetPicture(ScrollView):
         self._layout_now = None if self._listed else layout
         self._picture = self._painted()
         self._redraw()
-        self.call_after_refresh(self._bring_into_view)
+        self.call_after_refresh(self.bring_into_view)
 
-    def _bring_into_view(self) -> None:
-        """Where the picture is larger than the view: see what is chosen, else the followed token, else any token."""
+    def bring_into_view(self) -> None:
+        """Where the picture is larger than the view: see what is chosen, unless it is walked, else the followed token,
+        else any token."""
         marked: list[Element] = [place for place in self._graph.places if self._scene.tokens.get(place.id)]
         followed: list[Element] = [place for place in self._graph.places if place.id == self._scene.focus]
-        wanted = ([self.chosen] if self.chosen else None) or followed or marked
+        wanted = ([self.chosen] if self.chosen and not self.walked else None) or followed or marked
         seen = self._view.region + self.scroll_offset
         regions = [region for element in wanted if (region := self.region_of(element))]
         if wanted and not any(seen.contains_region(region) for region in regions):
@@ -481,9 +484,14 @@ class NetPicture(ScrollView):
     def action_scroll_down(self) -> None:
         self._pan(y=PAN_ROWS)
 
+    def action_scroll_end(self) -> None:
+        if self.walked:
+            raise SkipAction
+        super().action_scroll_end()
+
     def _pan(self, x: int = 0, y: int = 0) -> None:
         """Skipped where there is nothing more to see, so that the keys may mean something outside."""
-        if not (self.allow_horizontal_scroll if x else self.allow_vertical_scroll):
+        if (x and self.walked) or not (self.allow_horizontal_scroll if x else self.allow_vertical_scroll):
             raise SkipAction
         self.scroll_relative(x=x, y=y, animate=False)
 

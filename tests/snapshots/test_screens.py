@@ -249,7 +249,9 @@ def test_a_token(snap: Callable[..., None], size: str, theme: str) -> None:
 
 
 @pytest.mark.parametrize("size", ["wide", "narrow"])
-@pytest.mark.parametrize("keys", [("f",), ("n",), ("v",)], ids=["fire", "new token", "verify"])
+@pytest.mark.parametrize(
+    "keys", [("f",), ("n",), ("v",), ("a",), ("x",)], ids=["fire", "new token", "verify", "ask", "cancel"]
+)
 def test_the_dialogs_of_workflows(snap: Callable[..., None], keys: tuple[str, ...], size: str) -> None:
     async def story(pilot: Pilot[None]) -> None:
         await token(pilot)
@@ -265,25 +267,105 @@ def test_a_guarded_transition_asks_for_data(snap: Callable[..., None]) -> None:
     snap(story)
 
 
-@pytest.mark.parametrize("size", ["wide", "narrow"])
-def test_a_workflow_that_gets_stuck(snap: Callable[..., None], size: str) -> None:
+async def stuck(pilot: Pilot[None]) -> None:
+    """A workflow whose branches both wait for each other."""
+    engine = bridge_of(pilot).engine
+    assert engine is not None
+    made = await engine.workflows.create(
+        {
+            "name": "Stuck",
+            "places": ["start", "a", "b", "end"],
+            "finalPlaces": ["end"],
+            "transitions": [
+                {"id": "left", "fromStates": ["start"], "toState": "a"},
+                {"id": "right", "fromStates": ["start"], "toState": "b"},
+                {"id": "join", "inputs": ["a", "b"], "outputs": ["end"]},
+            ],
+        }
+    )
+    found = (await engine.workflows.analyse(made.id)).findings
+    assert any(finding.severity is Severity.ERROR for finding in found)
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("keys", [("v",), ("v", "enter", "right")], ids=["found", "played"])
+def test_a_workflow_that_gets_stuck(snap: Callable[..., None], keys: tuple[str, ...], size: str) -> None:
+    async def story(pilot: Pilot[None]) -> None:
+        await stuck(pilot)
+        await go("workflows", "down", *keys)(pilot)
+
+    snap(story, size=SIZES[size])
+
+
+WALKS = {
+    "the past": ("left", "left"),
+    "rolling back": ("left", "left", "b"),
+    "what if": ("w", "f", "enter"),
+    "an answer": ("a", *write("eventually approved"), "enter"),
+    "a loop": ("a", *write("eventually approved"), "enter", "enter", "right", "right", "right"),
+}
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("walk", WALKS)
+def test_walking(snap: Callable[..., None], walk: str, size: str) -> None:
+    async def story(pilot: Pilot[None]) -> None:
+        await token(pilot)
+        await go("workflows", *WALKS[walk])(pilot)
+
+    snap(story, size=SIZES[size])
+
+
+@pytest.mark.parametrize("theme", ["circuit-light", "circuit-contrast"])
+def test_a_what_if_in_other_themes(snap: Callable[..., None], theme: str) -> None:
+    async def story(pilot: Pilot[None]) -> None:
+        await token(pilot)
+        await go("workflows", "w", "f", "enter")(pilot)
+
+    snap(story, size=SIZES["medium"], theme=theme)
+
+
+def test_a_what_if_in_plain(snap: Callable[..., None]) -> None:
+    async def story(pilot: Pilot[None]) -> None:
+        await token(pilot)
+        await go("workflows", "w", "f", "enter")(pilot)
+
+    snap(story, size=SIZES["medium"], plain=True)
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_a_token_that_waits(snap: Callable[..., None], size: str) -> None:
+    """Clocks, work inside, and a history with everything that can stand in it."""
+
     async def story(pilot: Pilot[None]) -> None:
         engine = bridge_of(pilot).engine
         assert engine is not None
-        stuck = await engine.workflows.create(
+        made = await engine.workflows.create(
             {
-                "name": "Stuck",
-                "places": ["start", "a", "b", "end"],
+                "name": "A claim",
+                "places": ["open", "checked", "paid"],
+                "placeSettings": [{"id": "checked", "timeoutSeconds": 3600}],
+                "finalPlaces": ["paid"],
                 "transitions": [
-                    {"id": "left", "fromStates": ["start"], "toState": "a"},
-                    {"id": "right", "fromStates": ["start"], "toState": "b"},
-                    {"id": "join", "inputs": ["a", "b"], "outputs": ["end"]},
+                    {
+                        "id": "check",
+                        "fromStates": ["open"],
+                        "toState": "checked",
+                        "subWorkflow": "document_approval_v1",
+                    },
+                    {"id": "skip", "fromStates": ["open"], "toState": "checked"},
+                    {"id": "pay", "fromStates": ["checked"], "toState": "paid", "timer": {"afterSeconds": 86400}},
                 ],
             }
         )
-        found = (await engine.workflows.analyse(stuck.id)).findings
-        assert any(finding.severity is Severity.ERROR for finding in found)
-        await go("workflows", "down", "v")(pilot)
+        claim = await engine.workflows.create_token(made.id, caller=WORKBENCH, data={"claim": 4711})
+        await engine.workflows.fire(claim.id, "skip", caller=WORKBENCH, reason="small enough")
+        await engine.workflows.roll_back(claim.id, 1, caller=WORKBENCH, reason="it was not")
+        await engine.workflows.fire(claim.id, "check", caller=WORKBENCH)
+        await engine.workflows.fork(claim.id, caller=WORKBENCH, reason="the other way")
+        claim = (await engine.workflows.tokens(workflow=made.id))[0]
+        await engine.workflows.fire(claim.id, "skip", caller=WORKBENCH)
+        await go("workflows", "up", "up")(pilot)
 
     snap(story, size=SIZES[size])
 
