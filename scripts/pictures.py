@@ -46,6 +46,16 @@ async def workflows(pilot: Pilot[None], bridge: Bridge) -> None:
     await settle(pilot, 1)
 
 
+async def counter_example(pilot: Pilot[None], bridge: Bridge) -> None:
+    await workflows(pilot, bridge)
+    await pilot.press("a", *"eventually", "space", *"approved", "enter")
+    await settle(pilot)
+    await pilot.press("enter")
+    await settle(pilot)
+    await pilot.press("space", "right", "right")
+    await settle(pilot, 1)
+
+
 async def take(name: str, story: Callable[[Pilot[None], Bridge], Awaitable[None]]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         world = World.real()
@@ -71,3 +81,4 @@ async def take(name: str, story: Callable[[Pilot[None], Bridge], Awaitable[None]
 if __name__ == "__main__":
     asyncio.run(take("chat", chat))
     asyncio.run(take("workbench", workflows))
+    asyncio.run(take("counter-example", counter_example))
