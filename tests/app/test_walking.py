@@ -88,7 +88,7 @@ async def test_a_finding_is_chosen_and_its_run_is_walked() -> None:
     async with app.run_test(size=SIZE) as pilot:
         await ready(pilot)
         await workflows_of(pilot).create(STUCK)
-        await press(pilot, "f4", "down")
+        await press(pilot, "f4", "down", "down")
         assert "✗ 3 errors, v shows" in text_of(pilot, "net-title")
         await press(pilot, "v")
         assert isinstance(app.screen, Evidence)
@@ -114,7 +114,7 @@ async def test_a_finding_without_a_run_says_so_and_facts_can_be_read() -> None:
     async with app.run_test(size=SIZE) as pilot:
         await ready(pilot)
         await workflows_of(pilot).create(STUCK)
-        await press(pilot, "f4", "down", "v", "end", "enter")
+        await press(pilot, "f4", "down", "down", "v", "end", "enter")
         assert notes(app)[-1] == "No run shows this: it is about how the net is built."
         assert isinstance(app.screen, Evidence)
         facts = [str(static.visual) for static in app.screen.query(Static)]
@@ -126,7 +126,7 @@ async def test_a_run_plays_and_pauses() -> None:
     async with app.run_test(size=SIZE) as pilot:
         await ready(pilot)
         await workflows_of(pilot).create(STUCK)
-        await press(pilot, "f4", "down", "v", "enter")
+        await press(pilot, "f4", "down", "down", "v", "enter")
         stage = stage_of(pilot)
         assert not stage.playing  # no motion is wanted here
         stage.every_s = 3600
@@ -146,7 +146,7 @@ async def test_where_motion_is_wanted_a_run_plays_by_itself() -> None:
         await ready(pilot)
         app.animation_level = "full"
         await workflows_of(pilot).create(STUCK)
-        await press(pilot, "f4", "down", "v")
+        await press(pilot, "f4", "down", "down", "v")
         await pilot.press("enter")
         await until(pilot, lambda: stage_of(pilot).walk is not None)
         assert stage_of(pilot).playing
