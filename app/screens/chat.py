@@ -67,7 +67,6 @@ class ChatScreen(Place):
     # -- opening ------------------------------------------------------------------------------------------------------
 
     def on_mount(self) -> None:
-        super().on_mount()
         self.query_one("#chats").border_title = "Chats"
         self.query_one("#why").border_title = "Why this model"
         self.query_one(Prompt).focus()
@@ -82,7 +81,6 @@ class ChatScreen(Place):
         await self._greet()
 
     def on_engine_failed(self, message: EngineFailed) -> None:
-        super().on_engine_failed(message)
         self.query_one("#meter", Static).update("[dim]not open[/dim]")
 
     def happened(self, events: list[object]) -> None:

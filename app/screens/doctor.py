@@ -31,7 +31,6 @@ class DoctorScreen(Place):
         self._checks: Sequence[Check] = ()
 
     def on_mount(self) -> None:
-        super().on_mount()
         checks = self.query_one("#checks", OptionList)
         checks.border_title = "What was found"
         checks.add_option(Option(Content.from_markup("[dim]Looking at everything…[/dim]"), disabled=True))
@@ -68,7 +67,6 @@ class DoctorScreen(Place):
         return _content("note", title, server.state, "Screen 4: s starts it.", width)
 
     def on_resize(self, event: events.Resize) -> None:
-        super().on_resize(event)
         if self._checks:
             self.call_after_refresh(self._show)  # lines are broken anew
 

@@ -46,7 +46,6 @@ class ModelsScreen(Place):
             yield Static(id="model-facts")
 
     def on_mount(self) -> None:
-        super().on_mount()
         self.query_one("#providers").border_title = "Providers"
         self.query_one("#model-facts").border_title = "Chosen"
         self.query_one(VirtualTable).focus()

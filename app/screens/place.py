@@ -34,6 +34,8 @@ class Remedy(NamedTuple):
 class Place(Screen[None]):
     """A screen with a number. `body` is what stands between the bars; `opened` is called when there is an engine.
 
+    Textual calls the handlers of a message in each class of a screen: one that is here is not called by those there.
+
     `REMEDIES` are by the names of the errors' classes; `remedy` is that of the error that was seen last.
     """
 

@@ -51,7 +51,6 @@ class ServerScreen(Place):
                 yield Static(id="snippet")
 
     def on_mount(self) -> None:
-        super().on_mount()
         self.query_one("#addresses").border_title = "Server"
         self.query_one(VirtualTable).focus()
         self._show_snippet()

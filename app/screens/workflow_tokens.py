@@ -62,7 +62,6 @@ class TokenPlace(Place):
         self._jobs: Sequence[Job] = ()
 
     def on_mount(self) -> None:
-        super().on_mount()
         self.query_one("#workflows-list").border_title = "Workflows"
         self.query_one("#tokens").border_title = "Tokens"
         self.query_one("#workflows-list").focus()

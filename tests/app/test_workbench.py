@@ -11,7 +11,7 @@ from app.screens.dialogs import Pick
 from app.widgets.frame import BottomBar, Fault, TopBar
 from app.widgets.prompt import Prompt
 from app.widgets.transcript import Transcript
-from app.workbench import Workbench
+from app.workbench import SCREENS, Workbench
 from engine.engine import Engine
 from engine.kernel.caller import WORKBENCH
 from engine.kernel.errors import ProviderUnavailable
@@ -216,6 +216,18 @@ async def test_the_server_is_started_stopped_and_moved() -> None:
         await pilot.press("p")
         await until(pilot, lambda: bridge.server.state == "on")
         assert bridge.server.openai != first
+
+
+async def test_every_screen_hears_of_a_thing_once() -> None:
+    app = workbench()
+    async with app.run_test(size=(140, 45)) as pilot:
+        await ready(pilot)
+        for place in SCREENS:
+            await app.run_action(f"go_{place}")
+            await rest(pilot)
+        watching = [type(watcher).__name__ for watcher in app.bridge.watchers]
+        assert len(watching) == len(SCREENS)
+        assert len(set(watching)) == len(watching)
 
 
 async def test_jump_goes_to_a_letter() -> None:
