@@ -283,7 +283,10 @@ def _flattened(tree: Mapping[str, object], prefix: str = "") -> Iterator[tuple[s
 
 
 def _hint(key: str) -> str:
-    close = nearest(key, [spec.key for _, spec, _ in specs()], 1)
+    known = [spec.key for _, spec, _ in specs()]
+    section, _, name = key.rpartition(".")
+    beside = {one.rpartition(".")[2]: one for one in known if one.rpartition(".")[0] == section}
+    close = [beside[one] for one in nearest(name, beside, 1)] if beside else nearest(key, known, 1)
     return f"Did you mean {close[0]}?" if close else ""
 
 
