@@ -147,9 +147,10 @@ class Bridge:
                     group.create_task(self._keep_serving(engine))
         except* Exception as errors:
             log.error("the engine could not be opened", exc_info=errors)
-            self.engine = None
+            self.engine, self.server = None, ServerState("off")
             failure = self.failure = _known(_first(errors))
             self._tell(lambda: EngineFailed(failure))
+            self._tell(lambda: ServerChanged(self.server))
 
     async def _hand_over(self, engine: "Engine") -> None:
         """Gather events and post them together."""

@@ -24,6 +24,7 @@ from app.clipboard import copy
 from app.screens.chat import ChatScreen
 from app.screens.place import Place
 from app.themes import THEMES
+from app.widgets.frame import Fault
 
 log = logging.getLogger("app")
 MOST_TOASTS = 3  # at once
@@ -125,6 +126,7 @@ class Workbench(App[None]):
     async def action_mend(self) -> None:
         if isinstance(self.screen, Place) and self.screen.remedy:
             remedy, self.screen.remedy = self.screen.remedy, None
+            self.screen.query_one(Fault).close()
             await self.run_action(remedy.action, self.screen)
         else:
             self.notify("There is no error that a key would mend.")

@@ -40,7 +40,7 @@ class TopBar(Widget):
         for name, titles in ((" circuit-breaker  ", True), (" cb ", True), (" cb ", False)):
             left = Content.assemble(Content.from_markup(f"[b]{name}[/b]"), *self._tabs(titles))
             spare = self.size.width - left.cell_length - right.cell_length
-            if spare >= 0:
+            if spare >= 1:
                 return Content.assemble(left, " " * spare, right)
         return left
 

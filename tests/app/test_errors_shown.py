@@ -111,6 +111,7 @@ async def test_a_taken_port_is_said_at_once_and_f8_takes_others(taken_port: int)
         await pilot.press("f8")
         await until(pilot, lambda: app.bridge.server.state == "on")
         assert app.bridge.server.openai != f"http://127.0.0.1:{taken_port}/v1"
+        assert not app.screen.query_one(Fault).has_class("shown")
 
 
 async def test_without_an_error_f8_says_so() -> None:
