@@ -6,12 +6,13 @@ Diaz 1991: persistence of enabledness). Guards are asked when the time has come,
 """
 
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any, Literal, TypeAlias
 
 from engine.nets.frozen import record
 from engine.nets.marking import Marking, enabled
 from engine.nets.model import Mode, Net, Place, Timer, Transition
+from engine.nets.moments import moment_of
 from engine.nets.token import Token
 from engine.rules.fields import value_of
 
@@ -97,9 +98,8 @@ def at_in(path: str, data: Mapping[str, Any], metadata: Mapping[str, Any]) -> da
     if not isinstance(value, str):
         return None
     try:
-        found = datetime.fromisoformat(value)
-        return (found if found.tzinfo else found.replace(tzinfo=UTC)).astimezone(UTC)
-    except (ValueError, OverflowError):
+        return moment_of(value)
+    except ValueError:
         return None
 
 

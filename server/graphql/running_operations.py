@@ -1,12 +1,13 @@
 """Queries, mutations and subscriptions about tokens that run; a part of `operations`."""
 
 from collections.abc import AsyncGenerator
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated
 
 import strawberry
 
 from engine.kernel.errors import InvalidInput
+from engine.nets.moments import moment_of
 from engine.nets.token import Status
 from engine.store.ports import TokenQuery
 from engine.workflows.service import Fire, NewToken
@@ -210,9 +211,8 @@ def _moment(text: str | None, path: str) -> datetime | None:
     if text is None:
         return None
     try:
-        at = datetime.fromisoformat(text)
+        return moment_of(text)
     except ValueError:
         raise InvalidInput(
             f"{path} is no moment.", fix="Write it as 2026-11-25T12:00:00Z.", details={"path": f"filter.{path}"}
         ) from None
-    return (at if at.tzinfo else at.replace(tzinfo=UTC)).astimezone(UTC)

@@ -5,9 +5,10 @@ A case is called a trace in XES and a token here.
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 
 from engine.kernel.errors import InvalidInput, TooLarge, shown
+from engine.nets.moments import moment_of
 
 MOST_BYTES = 50_000_000
 MOST_EVENTS = 1_000_000
@@ -69,9 +70,8 @@ def moment(text: object, line: int) -> datetime | None:
     if text is None or text == "":
         return None
     try:
-        at = datetime.fromisoformat(text.strip() if isinstance(text, str) else "")
-        return (at if at.tzinfo else at.replace(tzinfo=UTC)).astimezone(UTC)
-    except (ValueError, OverflowError):
+        return moment_of(text.strip() if isinstance(text, str) else "")
+    except ValueError:
         raise wrong(f"{shown(str(text))} is no time.", line, "Write it as 2026-11-25T12:00:00Z (ISO 8601).") from None
 
 
