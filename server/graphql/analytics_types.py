@@ -9,6 +9,7 @@ import strawberry
 from engine.workflows import analytics, conformance
 from engine.workflows.analytics import dot, mermaid
 from server.graphql.scalars import timestamp
+from server.graphql.words import enum
 
 
 class LogFormat(Enum):
@@ -22,17 +23,12 @@ class TimeBucket(Enum):
     DAY = "day"
 
 
-for _enum, _description, _words in (
-    (
-        LogFormat,
-        "A notation of event logs.",
-        ("XML, IEEE 1849-2016.", "A JSON object a line.", "A table with the columns case, activity and timestamp."),
-    ),
-    (TimeBucket, "What completions are counted by.", ("Each hour, UTC.", "Each day, UTC.")),
-):
-    strawberry.enum(_enum, description=_description)
-    for _value, _word in zip(_enum.__strawberry_definition__.values, _words, strict=True):  # type: ignore[union-attr]
-        _value.description = _word
+enum(
+    LogFormat,
+    "A notation of event logs.",
+    ("XML, IEEE 1849-2016.", "A JSON object a line.", "A table with the columns case, activity and timestamp."),
+)
+enum(TimeBucket, "What completions are counted by.", ("Each hour, UTC.", "Each day, UTC."))
 
 
 @strawberry.type(name="Spread", description="How long something took.")

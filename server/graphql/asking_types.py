@@ -6,15 +6,14 @@ import strawberry
 
 from engine.nets.analysis.asking.model import Answer, Verdict
 from engine.nets.simulation import Simulation
+from server.graphql.words import enum
 from server.graphql.workflow_types import TraceStepType
 
-strawberry.enum(Verdict, description="What the answer is.")
-for _value, _words in zip(
-    Verdict.__strawberry_definition__.values,  # type: ignore[attr-defined]
+enum(
+    Verdict,
+    "What the answer is.",
     ("It is so, in all runs.", "It is not so.", "The search ended before it was known."),
-    strict=True,
-):
-    _value.description = _words
+)
 
 
 @strawberry.type(name="Answer", description="The answer to a question about all runs of a workflow.")

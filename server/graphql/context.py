@@ -24,7 +24,7 @@ class Context:
         return [found[id] for id in ids]
 
     async def _load_jobs(self, ids: list[str]) -> list[Sequence[Job]]:
-        found = await self.engine.store.jobs.of(ids)
+        found = await self.engine.workflows.jobs(ids)
         return [found[id] for id in ids]
 
 

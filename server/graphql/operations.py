@@ -143,17 +143,7 @@ class Mutation(RunningMutations):
     async def fire_transition(
         self, info: Ask, input: Annotated[FireTransitionInput, about("What to fire, on which token.")]
     ) -> TokenType:
-        wanted = input.wanted()
-        token = await info.context.engine.workflows.fire(
-            wanted.token,
-            wanted.transition,
-            caller=info.context.caller,
-            data=wanted.data,
-            source=wanted.source,
-            expected=wanted.expected,
-            idempotency_key=wanted.idempotency_key,
-            reason=wanted.reason,
-        )
+        token = await info.context.engine.workflows.fire_one(input.wanted(), caller=info.context.caller)
         return await TokenType.of(token, info)
 
     @strawberry.mutation(

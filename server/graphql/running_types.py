@@ -14,19 +14,18 @@ from engine.workflows.migrations import Migrated
 from engine.workflows.model import Workflow
 from engine.workflows.service import Tried
 from server.graphql.context import Ask
+from server.graphql.words import enum
 from server.graphql.workflow_types import HistoryEventType, PlaceTokensType, TokenType
 
-strawberry.enum(migration.Acceptance, description="Whether the tokens of a marking are carried over.")
-for _value, _description in zip(
-    migration.Acceptance.__strawberry_definition__.values,  # type: ignore[attr-defined]
+enum(
+    migration.Acceptance,
+    "Whether the tokens of a marking are carried over.",
     (
         "The new workflow reaches the marking by itself.",
         "It does not, but the token can always come to an end from there.",
         "The tokens stay where they are.",
     ),
-    strict=True,
-):
-    _value.description = _description
+)
 
 
 @strawberry.type(name="PageInfo", description="Where a page ends.")

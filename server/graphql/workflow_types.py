@@ -1,7 +1,6 @@
 """Workflows, analyses and tokens as GraphQL types."""
 
 from collections.abc import Mapping, Sequence
-from enum import Enum
 from typing import Annotated, Self
 
 import strawberry
@@ -18,35 +17,28 @@ from engine.nets.token import Event, Token
 from engine.workflows.model import Workflow
 from server.graphql.context import Ask
 from server.graphql.scalars import timestamp
+from server.graphql.words import enum
 
-
-def _enum(kind: type[Enum], description: str, values: Mapping[str, str]) -> None:
-    """An enum of the engine's, with what its values mean."""
-    strawberry.enum(kind, description=description)
-    for value in kind.__strawberry_definition__.values:  # type: ignore[attr-defined]
-        value.description = values[value.name]
-
-
-_enum(
+enum(
     analysis.FindingCode,
     "What kind of finding it is.",
-    {
-        "DEADLOCK": "Nothing can fire, and it is not an end.",
-        "DEAD_TRANSITION": "A transition that can never fire.",
-        "UNBOUNDED": "A place that can fill without end.",
-        "UNSAFE": "A place that can hold two tokens.",
-        "LIVELOCK": "It can move for ever without a way to an end.",
-        "CANNOT_COMPLETE": "A marking from which no end can be reached.",
-        "IMPROPER_COMPLETION": "An end at which something is left over.",
-        "NOT_LIVE": "A transition that can become impossible for ever.",
-        "STRUCTURE": "Parts that do not fit together.",
-        "INCOMPLETE": "The search ended before the state space did.",
-    },
+    (
+        "Nothing can fire, and it is not an end.",
+        "A transition that can never fire.",
+        "A place that can fill without end.",
+        "A place that can hold two tokens.",
+        "It can move for ever without a way to an end.",
+        "A marking from which no end can be reached.",
+        "An end at which something is left over.",
+        "A transition that can become impossible for ever.",
+        "Parts that do not fit together.",
+        "The search ended before the state space did.",
+    ),
 )
-_enum(
+enum(
     analysis.Severity,
     "How much a finding weighs.",
-    {"ERROR": "It is wrong.", "WARNING": "It is likely wrong.", "INFO": "It is good to know."},
+    ("It is wrong.", "It is likely wrong.", "It is good to know."),
 )
 
 
