@@ -205,9 +205,7 @@ def _with_clocks(net: Net, before: Token, step: Firing, mode: Mode | None) -> Fi
     return Firing(token, step.events, step.effects + ended + ticking)
 
 
-def changed(
-    net: Net, token: Token, event: Event, data: Mapping[str, Any], at: datetime, *, status: Status | None = None
-) -> Firing:
+def changed(net: Net, token: Token, event: Event, data: Mapping[str, Any], *, status: Status | None = None) -> Firing:
     """What an event that is no firing makes of `token`: its marking is the event's, its clocks begin anew, the work
     inside is abandoned. Two leave the marking as it is: `overdue`, and `abandoned`, after which nothing runs for its
     transition.
@@ -219,7 +217,7 @@ def changed(
         marking=event.after,
         data=data,
         version=event.sequence,
-        updated_at=at,
+        updated_at=event.at,
         status=status or status_of(net, event.after),
         running=going_on,
     )

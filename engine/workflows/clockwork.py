@@ -7,7 +7,7 @@ from engine.jobs.runner import Handler
 from engine.kernel.caller import Caller
 from engine.kernel.errors import Conflict, NotEnabled, NotFound
 from engine.nets import firing
-from engine.nets.token import Event, Token
+from engine.nets.token import Token
 from engine.store.ports import JobQueue
 from engine.workflows.model import Workflow
 from engine.workflows.service import Workflows
@@ -46,12 +46,8 @@ class Clockwork:
         if job.name not in token.marking or not await self._still_waits(job):
             await self._jobs.finish(job)
             return
-        now = self._workflows.world.now()
-        event = Event(
-            token.id, token.version + 1, "overdue", token.marking, now, token.marking,
-            actor=TIMER.name, detail={"place": job.name},
-        )  # fmt: skip
-        overdue = firing.changed(workflow.net, token, event, token.data, now)
+        event = self._workflows.event(token, "overdue", TIMER, detail={"place": job.name})
+        overdue = firing.changed(workflow.net, token, event, token.data)
         await self._workflows.commit(overdue, token.head, done=job)
 
     async def _begin(self, job: Job) -> None:
@@ -90,12 +86,10 @@ class Clockwork:
                 parent.id, transition, caller=SUB_WORKFLOW, data=child.data, source=source, done=job
             )
             return
-        now = self._workflows.world.now()
-        event = Event(
-            parent.id, parent.version + 1, "abandoned", parent.marking, now, parent.marking, transition,
-            actor=SUB_WORKFLOW.name, detail={"token": child_id},
-        )  # fmt: skip
-        given_up = firing.changed(workflow.net, parent, event, parent.data, now)
+        event = self._workflows.event(
+            parent, "abandoned", SUB_WORKFLOW, transition=transition, detail={"token": child_id}
+        )
+        given_up = firing.changed(workflow.net, parent, event, parent.data)
         await self._workflows.commit(given_up, parent.head, done=job)
 
     async def _still_waits(self, job: Job) -> bool:

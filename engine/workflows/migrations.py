@@ -9,7 +9,7 @@ from engine.kernel.caller import Caller
 from engine.kernel.errors import Conflict, InvalidInput
 from engine.nets import firing
 from engine.nets.marking import Marking
-from engine.nets.token import Event, Token
+from engine.nets.token import Token
 from engine.store.ports import TokenQuery
 from engine.workflows.migration import Acceptance, Plan, Step, plan
 from engine.workflows.model import Workflow
@@ -63,13 +63,12 @@ class Migrations:
     async def _move(
         self, token: Token, new: Workflow, step: Step, places: Mapping[str, str], caller: Caller, reason: str
     ) -> None:
-        now = self._workflows.world.now()
-        event = Event(
-            token.id, token.version + 1, "migrated", step.after, now, token.marking, actor=caller.name, reason=reason,
+        event = self._workflows.event(
+            token, "migrated", caller, after=step.after, reason=reason,
             detail={"from": token.workflow, "to": new.id, "places": dict(places)},
         )  # fmt: skip
         over = replace(token, workflow=new.id)
-        await self._workflows.commit(firing.changed(new.net, over, event, token.data, now), token.head)
+        await self._workflows.commit(firing.changed(new.net, over, event, token.data), token.head)
 
     async def _live(self, workflow: str) -> AsyncIterator[Token]:
         before = None

@@ -25,7 +25,7 @@ from engine.nets.marking import in_words
 from engine.nets.model import Net
 from engine.nets.notation import Definition
 from engine.nets.simulation import Behaviour, Exponential, Simulation, simulate
-from engine.nets.token import Event, Token
+from engine.nets.token import Event, EventKind, Token
 from engine.store.ports import Change, JobQueue, Ledger, Once, TokenQuery
 from engine.workflows import chain
 from engine.workflows.checking import check_size, checked, once_of, read_checked, refuse
@@ -318,6 +318,19 @@ class Workflows:
             check_size(orjson.dumps(fired.token.data), "data")
         return await self.commit(fired, token.head, once=once, done=done)
 
+    async def fire_one(self, wanted: Fire, *, caller: Caller) -> Token:
+        """`fire`, as data asks for it."""
+        return await self.fire(
+            wanted.token,
+            wanted.transition,
+            caller=caller,
+            data=wanted.data,
+            source=wanted.source,
+            expected=wanted.expected,
+            idempotency_key=wanted.idempotency_key,
+            reason=wanted.reason,
+        )
+
     async def fire_all(self, wanted: Sequence[Fire], *, caller: Caller) -> Sequence[Token | CircuitBreakerError]:
         """Fire each, one after the other where they are of one token; the outcome of each, in order."""
         _check_batch(wanted)
@@ -328,18 +341,8 @@ class Workflows:
 
         async def through(numbers: Sequence[int]) -> None:
             for number in numbers:
-                one = wanted[number]
                 try:
-                    outcomes[number] = await self.fire(
-                        one.token,
-                        one.transition,
-                        caller=caller,
-                        data=one.data,
-                        source=one.source,
-                        expected=one.expected,
-                        idempotency_key=one.idempotency_key,
-                        reason=one.reason,
-                    )
+                    outcomes[number] = await self.fire_one(wanted[number], caller=caller)
                 except CircuitBreakerError as error:
                     outcomes[number] = error
 
@@ -378,9 +381,10 @@ class Workflows:
                 fix="Roll back to a version after the migration, or migrate it back.",
                 details={"path": "toVersion", "places": strangers},
             )
-        now = self.world.now()
-        event = self._event(token, "rolled_back", target.after, caller, reason, data=data, detail={"to": to_version})
-        return await self.commit(firing.changed(workflow.net, token, event, data, now), token.head)
+        event = self.event(
+            token, "rolled_back", caller, after=target.after, data=data, reason=reason, detail={"to": to_version}
+        )
+        return await self.commit(firing.changed(workflow.net, token, event, data), token.head)
 
     async def cancel(self, token_id: str, *, caller: Caller, reason: str = "", expected: int | None = None) -> Token:
         """Take a token out of its workflow; it keeps its history, and can be rolled back to an earlier version.
@@ -390,8 +394,8 @@ class Workflows:
         token, workflow = await self._at_version(token_id, expected)
         if token.status == "cancelled":
             raise InvalidInput("The token is cancelled already.", fix="Roll it back to bring it back.")
-        event = self._event(token, "cancelled", {}, caller, reason)
-        changed = firing.changed(workflow.net, token, event, token.data, self.world.now(), status="cancelled")
+        event = self.event(token, "cancelled", caller, after={}, reason=reason)
+        changed = firing.changed(workflow.net, token, event, token.data, status="cancelled")
         return await self.commit(changed, token.head)
 
     async def fork(
@@ -468,24 +472,28 @@ class Workflows:
         if change.jobs:
             self.bus.publish([JobsWaiting(min(job.due for job in change.jobs))])
 
-    def _event(
+    def event(
         self,
         token: Token,
-        kind: Any,
-        after: Mapping[str, int],
+        kind: EventKind,
         caller: Caller,
-        reason: str,
         *,
+        after: Mapping[str, int] | None = None,
+        transition: str | None = None,
         data: Mapping[str, Any] | None = None,
+        reason: str = "",
         detail: Mapping[str, Any] | None = None,
     ) -> Event:
+        """The next event of a token, one that is no firing; without `after` the marking stays. Raises InvalidInput for
+        a reason that is too long."""
         return Event(
             token.id,
             token.version + 1,
             kind,
-            after,
+            token.marking if after is None else after,
             self.world.now(),
             token.marking,
+            transition,
             data=data,
             actor=caller.name,
             reason=_reason(reason),

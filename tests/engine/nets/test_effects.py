@@ -78,7 +78,7 @@ def test_a_place_with_a_deadline_is_watched():
     assert going.effects == (Arm("timeout", "b", LATER + timedelta(seconds=30)),)
     assert fired(net, going.token, "back").effects == (Disarm("timeout", "b"),)
     overdue = Event("t1", 3, "overdue", going.token.marking, LATER, going.token.marking, detail={"place": "b"})
-    assert changed(net, going.token, overdue, {}, LATER).effects == (), "and the clock does not begin again"
+    assert changed(net, going.token, overdue, {}).effects == (), "and the clock does not begin again"
     assert list(clocks(net, None, going.token, None)) == list(going.effects)
 
 
