@@ -361,3 +361,15 @@ async def test_the_same_key_many_times_at_once_acts_once(ledger, approval):
     found = await asyncio.gather(*(add(ledger, *born(f"t{number}"), KEY) for number in range(20)))
     assert len({token.id for token in found}) == 1
     assert len(await ledger.tokens(TokenQuery())) == 1
+
+
+async def test_a_key_that_comes_twice_in_a_batch_makes_one_token(ledger, approval):
+    once = Once("k", b"1" * 32)
+    (first, events), (second, others) = born("t1"), born("t2")
+    stored = await ledger.add([Change(first, events, once), Change(second, others, once)])
+    assert [token.id for token in stored] == ["t1", "t1"]
+    assert await ids(ledger.tokens(TokenQuery())) == ["t1"]
+    (third, more), (fourth, rest) = born("t3"), born("t4")
+    with pytest.raises(Conflict, match="used for another request"):
+        await ledger.add([Change(third, more, Once("x", b"1" * 32)), Change(fourth, rest, Once("x", b"2" * 32))])
+    assert await ids(ledger.tokens(TokenQuery())) == ["t1"]

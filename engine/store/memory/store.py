@@ -18,6 +18,7 @@ from engine.nets.token import Event, Token
 from engine.rules.fields import value_of
 from engine.rules.values import same_json
 from engine.store import codec
+from engine.store.once import answers
 from engine.store.ports import Change, Document, Once, RequestRecord, Spend, TokenQuery
 from engine.workflows import conflicts
 from engine.workflows.model import Workflow
@@ -107,11 +108,12 @@ class MemoryLedger:
         for change in changes:
             await self.workflow(change.token.workflow)
             codec.dumps([change.token.data, change.token.metadata])
-        found = [await self.replayed(change.once) if change.once else None for change in changes]
-        for change, earlier in zip(changes, found, strict=True):
-            if not earlier:
+        earlier = [await self.replayed(change.once) if change.once else None for change in changes]
+        found = answers(changes, earlier)
+        for change, answer in zip(changes, found, strict=True):
+            if not answer:
                 self._store(change)
-        return [earlier or change.token for change, earlier in zip(changes, found, strict=True)]
+        return [answer or change.token for change, answer in zip(changes, found, strict=True)]
 
     async def commit(self, change: Change) -> Token:
         token, expected = change.token, change.events[0].sequence - 1

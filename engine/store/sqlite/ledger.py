@@ -15,6 +15,7 @@ from engine.nets.marking import Marking, in_words
 from engine.nets.notation import Definition
 from engine.nets.token import Event, Token
 from engine.store import codec
+from engine.store.once import answers
 from engine.store.ports import Change, Once, TokenQuery
 from engine.store.sqlite.database import Database, Row
 from engine.store.sqlite.rows import (
@@ -131,7 +132,7 @@ class SqliteLedger:
             rows.append(await self._rows(change))
 
         def write(connection: sqlite3.Connection) -> list[Token]:
-            found = [_earlier(connection, change.once) for change in changes]
+            found = answers(changes, [_earlier(connection, change.once) for change in changes])
             new = [one for one, earlier in zip(rows, found, strict=True) if earlier is None]
             connection.executemany(_ADD_TOKEN, [(*one.token, one.state) for one in new])
             connection.executemany(_ADD_EVENT, [event for one in new for event in one.events])
