@@ -4,13 +4,12 @@ import argparse
 import asyncio
 import sys
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from app.commands.common import real_world, settings_of
 from app.commands.door import Door, open_door
+from app.commands.files import text_of
 from app.commands.printing import print_json, print_table
-from engine.kernel.errors import InvalidInput, TooLarge
 from engine.workflows.analytics import duration
 from engine.workflows.logs.model import MOST_BYTES
 from engine.workflows.logs.reading import looks_like
@@ -39,7 +38,11 @@ def run(chosen: argparse.Namespace) -> int:
 
 async def _mining(chosen: argparse.Namespace) -> int:
     world = real_world()
-    log = _read(chosen.file) if chosen.action == "conform" else ""
+    log = (
+        text_of(chosen.file, most_bytes=MOST_BYTES, fix="Cut it into several, by case.")
+        if chosen.action == "conform"
+        else ""
+    )
     async with open_door(settings_of(chosen, world), world) as door:
         match chosen.action:
             case "stats":
@@ -125,22 +128,3 @@ async def _conform(door: Door, chosen: argparse.Namespace, log: str) -> int:
         some = ", ".join(one["examples"])
         sys.stdout.write(f"  {one['times']:,}× in {one['cases']:,} cases: {one['words']} ({some})\n")
     return 0
-
-
-def _read(name: str) -> str:
-    try:
-        if name == "-":
-            return sys.stdin.buffer.read(MOST_BYTES + 1).decode()
-        path = Path(name)
-        if path.stat().st_size > MOST_BYTES:
-            raise TooLarge(
-                f"{name} has {path.stat().st_size:,} bytes.",
-                why=f"Up to {MOST_BYTES:,} are read.",
-                fix="Cut it into several, by case.",
-                details={"limit": MOST_BYTES},
-            )
-        return path.read_bytes().decode()
-    except OSError as error:
-        raise InvalidInput(f"{name} cannot be read.", why=f"{error.strerror}.") from None
-    except UnicodeDecodeError:
-        raise InvalidInput(f"{name} is not UTF-8.", fix="Write it anew in UTF-8.") from None

@@ -2,18 +2,19 @@
 
 import argparse
 import asyncio
-import sys
 from pathlib import Path
 from typing import Any
 
 from app.commands.common import real_world, settings_of
 from app.commands.door import open_door
-from engine.kernel.errors import InvalidInput, NotFound
+from app.commands.files import text_of
+from engine.kernel.errors import NotFound
 from engine.nets import notation
 from engine.nets.notation import Definition
 from engine.nets.notation.text import Format, detect, read_text
 from engine.workflows.checking import check_structure
 
+MOST_BYTES = 40_000_000  # what is too long as text is refused when it is read
 _ONE = "query ($id: String!) { workflow(id: $id) { id name description definition } workflows { id } }"
 
 
@@ -25,21 +26,15 @@ def definition_of(chosen: argparse.Namespace, name: str) -> Definition:
     path = Path(name)
     if name != "-" and not path.exists() and "." not in path.name and "/" not in name:
         return notation.read(asyncio.run(stored(chosen, name))["definition"])
-    text = text_of(name)
+    text = workflow_text(name)
     found = read_text(text, format_of(chosen, name, text))
     check_structure(found)
     return found
 
 
-def text_of(name: str) -> str:
-    """What is in a file, or on standard input for `-`."""
-    try:
-        raw = sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
-        return raw.decode("utf-8-sig")
-    except OSError as error:
-        raise InvalidInput(f"{name} cannot be read.", why=f"{error.strerror}.") from None
-    except UnicodeDecodeError as error:
-        raise InvalidInput(f"{name} is not written in UTF-8.", why=f"{error}.", fix="Save it as UTF-8.") from None
+def workflow_text(name: str) -> str:
+    """What is in a workflow file, or on standard input for `-`."""
+    return text_of(name, most_bytes=MOST_BYTES, fix="Cut the workflow into smaller ones.")
 
 
 def format_of(chosen: argparse.Namespace, name: str, text: str) -> Format:

@@ -11,7 +11,7 @@ from typing import Any
 from app.commands.common import real_world, settings_of
 from app.commands.door import open_door
 from app.commands.printing import print_json, print_table
-from app.commands.sources import definition_of, format_of, stored, text_of
+from app.commands.sources import definition_of, format_of, stored, workflow_text
 from engine.kernel import assets
 from engine.kernel.errors import InvalidInput
 from engine.nets import notation
@@ -105,7 +105,7 @@ def _new(chosen: argparse.Namespace) -> int:
 
 
 async def _import(chosen: argparse.Namespace) -> int:
-    text = text_of(chosen.file)
+    text = workflow_text(chosen.file)
     format = format_of(chosen, chosen.file, text)
     world = real_world()
     async with open_door(settings_of(chosen, world), world) as door:
