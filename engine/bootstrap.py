@@ -29,7 +29,7 @@ from engine.llm.discovery import Discovery
 from engine.llm.ports import Provider
 from engine.llm.providers.embedded.provider import EmbeddedProvider
 from engine.llm.providers.ollama import OllamaProvider
-from engine.llm.providers.openai import OpenAIProvider
+from engine.llm.providers.openai.provider import OpenAIProvider
 from engine.llm.service import Llm
 from engine.store.memory.store import MemoryStore
 from engine.store.ports import Store
@@ -171,16 +171,13 @@ def database_file(settings: Settings) -> Path:
 def _providers(settings: Settings, keys: Keys, world: World, logs: Path) -> Mapping[str, Provider]:
     """The providers in the order in which they are shown."""
 
-    def key(provider: str, address: str) -> str | None:
-        return next(iter(keys.secrets(provider, address)), None)
-
     found: dict[str, Provider] = {"ollama": OllamaProvider(world, base_url=settings.ollama_url)}
     found["openai"] = OpenAIProvider.openai(
-        lambda: key("openai", settings.openai_url), world, base_url=settings.openai_url
+        lambda: keys.secrets("openai", settings.openai_url), world, base_url=settings.openai_url
     )
     if settings.custom_url:
         found["custom"] = OpenAIProvider.custom(
-            "custom", "Custom endpoint", settings.custom_url, lambda: key("custom", settings.custom_url), world
+            "custom", "Custom endpoint", settings.custom_url, lambda: keys.secrets("custom", settings.custom_url), world
         )
     if settings.embedded:
         found["embedded"] = EmbeddedProvider(world, logs, gguf=settings.embedded_model)

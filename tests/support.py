@@ -35,7 +35,12 @@ class FixedWorld:
         self.at, self.seconds = NOON, 100.0
         self.environ = dict(environ or {})
         chance = random.Random(seed)
-        self.world = World(lambda: self.at, lambda: self.seconds, chance.getrandbits, self.environ)
+        self.world = World(lambda: self.at, lambda: self.seconds, chance.getrandbits, self.environ, self._sleep)
+
+    async def _sleep(self, seconds: float) -> None:
+        """Nobody waits: the clock moves on."""
+        self.move(seconds)
+        await asyncio.sleep(0)
 
     def move(self, seconds: float) -> None:
         """Let time pass, or run backwards."""
@@ -114,6 +119,8 @@ class ScriptedProvider:
         self.embedded: list[EmbeddingRequest] = []
         self.embedding: Embeddings | BaseException | Gate | None = None
         self.counted = 0
+        self.held: Sequence[str] = ("",)
+        self.used: list[str] = []
         self.open = 0
         self.closed = False
 
@@ -123,8 +130,12 @@ class ScriptedProvider:
             raise self.known
         return self.known
 
-    async def chat(self, request: ChatRequest, model: Model) -> AsyncGenerator[Chunk, None]:
+    def keys(self) -> Sequence[str]:
+        return self.held
+
+    async def chat(self, request: ChatRequest, model: Model, key: str = "") -> AsyncGenerator[Chunk, None]:
         self.asked.append(request)
+        self.used.append(key)
         script = self.scripts.pop(0) if len(self.scripts) > 1 else self.scripts[0]
         self.open += 1
         try:
@@ -139,7 +150,7 @@ class ScriptedProvider:
         finally:
             self.open -= 1
 
-    async def embed(self, request: EmbeddingRequest, model: Model) -> Embeddings:
+    async def embed(self, request: EmbeddingRequest, model: Model, key: str = "") -> Embeddings:
         self.embedded.append(request)
         if isinstance(self.embedding, Gate):
             self.embedding.reached.set()

@@ -67,4 +67,4 @@ async def _ask(loaded: Loaded, world: World, request: ChatRequest, as_json: bool
                     sys.stderr.write(chunk.text)
                 sys.stdout.flush()
         sys.stdout.write("\n")
-        sys.stderr.write(f"({answer.model.id}: {answer.decision.ranked[answer.attempts - 1].reasons[0]})\n")
+        sys.stderr.write(f"({answer.model.id}: {answer.decision.ranked[answer.place].reasons[0]})\n")

@@ -10,9 +10,10 @@ from engine.chats.model import Conversation, Turn
 from engine.kernel.caller import Caller
 from engine.kernel.errors import CircuitBreakerError, InvalidInput, NotFound
 from engine.kernel.world import World
+from engine.llm.answering import Answer
 from engine.llm.messages import ChatMessage, ChatRequest, ReasoningDelta, TextDelta
 from engine.llm.routing import CHARACTERS_PER_TOKEN
-from engine.llm.service import Answer, Llm
+from engine.llm.service import Llm
 from engine.store.ports import Shelf
 
 _CONVERSATION, _TURN = "conversation", "turn"

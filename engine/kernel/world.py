@@ -3,10 +3,11 @@
 Only this file touches them. `World.real()` is the machine's; tests build a `World` whose clock they move by hand.
 """
 
+import asyncio
 import os
 import random
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -16,12 +17,14 @@ _PAIRS = [first + second for first in _ALPHABET for second in _ALPHABET]
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """`now` is aware UTC; `monotonic` is seconds for measuring; `bits(n)` gives n unguessable bits."""
+    """`now` is aware UTC; `monotonic` is seconds for measuring; `bits(n)` gives n unguessable bits;
+    `sleep` waits for so many seconds."""
 
     now: Callable[[], datetime]
     monotonic: Callable[[], float]
     bits: Callable[[int], int]
     environ: Mapping[str, str]
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     _last: list[int] = field(default_factory=lambda: [0, 0], repr=False)
 
     @classmethod

@@ -6,6 +6,7 @@ providers translate between this and their wire format, and nothing else does.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from decimal import Decimal
 from typing import Any, Literal, TypeAlias
 
 Role = Literal["system", "user", "assistant", "tool"]
@@ -24,7 +25,37 @@ class Image:
     url: str
 
 
-Part: TypeAlias = Text | Image
+@dataclass(frozen=True, slots=True)
+class File:
+    """A document or a recording as a `data:` URL, whose media type says which."""
+
+    url: str
+    name: str = ""
+
+    @property
+    def media_type(self) -> str:
+        return self.url.removeprefix("data:").partition(";")[0].partition(",")[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """What a provider puts beside its thoughts and tool calls and wants back unchanged. `by` is who made it:
+    `anthropic` or `google`; nobody else can read it."""
+
+    by: str
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reasoning:
+    """Thoughts of an earlier turn. When `redacted`, the signature is all there is of them."""
+
+    text: str
+    signature: Signature | None = None
+    redacted: bool = False
+
+
+Part: TypeAlias = Text | Image | File | Reasoning
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +65,7 @@ class ToolCall:
     id: str
     name: str
     arguments: str
+    signature: Signature | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,38 +89,60 @@ class ChatMessage:
 
 @dataclass(frozen=True, slots=True)
 class Sampling:
-    """How to generate. None leaves it to the model; `response_format` is OpenAI's, as JSON."""
+    """How to generate. None leaves it to the model; `response_format` is OpenAI's, as JSON.
+
+    `reasoning_effort` is none, minimal, low, medium, high, xhigh or max. Without `top_logprobs` there are no
+    log probabilities.
+    """
 
     temperature: float | None = None
     top_p: float | None = None
     max_tokens: int | None = None
     stop: tuple[str, ...] = ()
     seed: int | None = None
+    frequency_penalty: float | None = None
+    presence_penalty: float | None = None
+    top_logprobs: int | None = None
+    reasoning_effort: str | None = None
     response_format: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Preferences:
-    """The request extension `circuit_breaker`: how to route. Costs are US dollars for a thousand tokens."""
+    """The request extension `circuit_breaker`: how to route.
+
+    Costs are US dollars: for a thousand tokens, and in `budget` for this request. `local_only` keeps the prompt on
+    this machine. `cache` takes the answer that the same request had before; `hedge_ms` asks a second model when the
+    first has not begun by then; after `deadline_ms` the answer must be whole. `tags` are written into the log.
+    """
 
     routing_strategy: str = ""
     max_cost_per_1k_tokens: float | None = None
+    max_latency_ms: float | None = None
     task_type: str = ""
     fallback_models: tuple[str, ...] = ()
+    budget: float | None = None
+    local_only: bool = False
+    cache: bool = False
+    hedge_ms: float | None = None
+    deadline_ms: float | None = None
+    tags: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class ChatRequest:
     """A request for one completion. `tools` and `tool_choice` are OpenAI's, as JSON; `extra` are request fields that we
-    do not know, for upstreams that speak OpenAI."""
+    do not know, for upstreams that speak the same protocol as the client: `protocol` (openai, anthropic, ollama)."""
 
     model: str
     messages: tuple[ChatMessage, ...]
     sampling: Sampling = Sampling()
     tools: tuple[Mapping[str, Any], ...] = ()
     tool_choice: Any = None
+    parallel_tool_calls: bool | None = None
     preferences: Preferences = Preferences()
     extra: Mapping[str, Any] = field(default_factory=dict)
+    protocol: str = "openai"
 
     def for_model(self, name: str) -> "ChatRequest":
         return replace(self, model=name)
@@ -96,6 +150,11 @@ class ChatRequest:
     @property
     def has_images(self) -> bool:
         return any(isinstance(part, Image) for message in self.messages for part in message.parts)
+
+    @property
+    def in_tool_loop(self) -> bool:
+        """Whether the model waits for what its tools gave."""
+        return bool(self.messages) and self.messages[-1].role == "tool"
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,33 +178,59 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class TextDelta:
+    """`logprobs` are rows as OpenAI has them in `logprobs.content`: {token, logprob, bytes, top_logprobs}."""
+
     text: str
+    logprobs: tuple[Mapping[str, Any], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class ReasoningDelta:
+    """A piece of thought. A signature comes once, with the last piece of one thought, perhaps without text; a thought
+    that is `redacted` has nothing but its signature."""
+
     text: str
+    signature: Signature | None = None
+    redacted: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class ToolCallDelta:
-    """A piece of the tool call number `index`; id and name come once, with the first piece."""
+    """A piece of the tool call number `index`; id, name and signature come once, with the first piece."""
 
     index: int
     id: str = ""
     name: str = ""
     arguments: str = ""
+    signature: Signature | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Noted:
+    """Something to know about the answer that is no part of it; it does not count as its beginning.
+
+    `code` is for programs: `dropped` (a parameter that this model does not take was left out), `repaired` (the request
+    was changed and sent once more), `loading` (the model is being loaded), `cut` (a prompt was probably cut), `hedged`.
+    """
+
+    code: str
+    text: str
 
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """The upstream said that it is done. A stream that ends without one broke off."""
+    """The upstream said that it is done. A stream that ends without one broke off.
+
+    `cost_usd` is what the upstream itself says that it charged. `stopped_by` is the stop sequence, when it is told.
+    """
 
     reason: FinishReason
     usage: Usage
+    cost_usd: Decimal | None = None
+    stopped_by: str = ""
 
 
-Chunk: TypeAlias = TextDelta | ReasoningDelta | ToolCallDelta | Finished
+Chunk: TypeAlias = TextDelta | ReasoningDelta | ToolCallDelta | Noted | Finished
 
 
 @dataclass(frozen=True, slots=True)

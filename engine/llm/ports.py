@@ -1,6 +1,6 @@
 """What the router needs from outside."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Protocol
 
 from engine.llm.messages import ChatRequest, Chunk, EmbeddingRequest, Embeddings
@@ -23,24 +23,33 @@ class Provider(Protocol):
     @property
     def local(self) -> bool: ...
 
+    def keys(self) -> Sequence[str]:
+        """The keys that it may be asked with now: none when it needs one and there is none, an empty one when it goes
+        without."""
+        ...
+
     async def models(self) -> tuple[Model, ...]:
         """The models that it has now, with what it says of them. Cheap: within two seconds."""
         ...
 
-    def chat(self, request: ChatRequest, model: Model) -> AsyncIterator[Chunk]:
-        """Stream one completion of `model`, whatever `request.model` says.
+    def chat(self, request: ChatRequest, model: Model, key: str = "") -> AsyncIterator[Chunk]:
+        """Stream one completion of `model`, whatever `request.model` says, with one of `keys`.
 
         The last chunk is always `Finished`: an upstream that ends without saying that it has finished raises
         ProviderUnavailable. Closing the iterator closes the upstream at once.
         """
         ...
 
-    async def embed(self, request: EmbeddingRequest, model: Model) -> Embeddings: ...
+    async def embed(self, request: EmbeddingRequest, model: Model, key: str = "") -> Embeddings: ...
 
     async def close(self) -> None:
         """Give back connections and children. Called once; nothing is asked afterwards."""
         ...
 
 
-KeyGetter = Callable[[], "str | None"]
-"""Gives the key for a request at the moment it is sent, so that a changed key is used at once."""
+KeySource = Callable[[], Sequence[str]]
+"""Gives the keys there are at the moment of a request, so that a changed key is used at once."""
+
+
+def no_keys() -> Sequence[str]:
+    return ()

@@ -3,10 +3,9 @@
 import asyncio
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
-from contextlib import aclosing
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
-from typing import Any
 
 from engine.kernel.bus import Bus
 from engine.kernel.caller import Caller
@@ -15,33 +14,39 @@ from engine.kernel.errors import (
     Internal,
     InvalidInput,
     NotFound,
-    ProviderAuth,
     ProviderError,
-    ProviderRejected,
+    ProviderTimeout,
 )
 from engine.kernel.world import World
+from engine.llm.answering import Answer
+from engine.llm.attempts import Attempt, Attempts, Target, Targets, attempts_json
 from engine.llm.catalog import Catalog
+from engine.llm.counting import prompt_tokens
 from engine.llm.discovery import Discovery
+from engine.llm.health import Health
 from engine.llm.messages import (
     ChatRequest,
     Chunk,
     EmbeddingRequest,
     Embeddings,
     Finished,
-    FinishReason,
+    Noted,
     ReasoningDelta,
     TextDelta,
-    ToolCall,
     ToolCallDelta,
     Usage,
 )
 from engine.llm.model import Model
 from engine.llm.ports import Provider
-from engine.llm.routing import CHARACTERS_PER_TOKEN, Candidate, Decision, decide, decide_embedding, estimated_tokens
+from engine.llm.remembered import Remembered
+from engine.llm.routing import CHARACTERS_PER_TOKEN, Decision, decide, decide_embedding
+from engine.llm.shared import Shared
+from engine.llm.tool_loops import ToolLoops
 from engine.store.ports import Journal, RequestRecord
 
 FIRST_ROUND_S = 5.0
 MOST_INPUTS = 2048  # of one embedding request
+MEASURED_TOKENS = 8  # an answer must have so many before its speed is believed
 
 log = logging.getLogger("llm")
 
@@ -53,65 +58,30 @@ class RequestEnded:
     record: RequestRecord
 
 
-@dataclass(frozen=True, slots=True)
-class Completion:
-    """A whole answer."""
-
-    text: str
-    reasoning: str
-    tool_calls: tuple[ToolCall, ...]
-    finish: FinishReason
-    usage: Usage
-
-
-@dataclass
-class Answer:
-    """A request that a model has begun to answer. Iterate over `chunks`, within `aclosing` to give up early.
-
-    `attempts` is how many models were asked. `record` is there when it is over.
-    """
-
-    id: str
-    decision: Decision
-    model: Model
-    attempts: int
-    overhead_s: float
-    chunks: AsyncGenerator[Chunk, None]
-    record: RequestRecord | None = None
-
-    async def whole(self) -> Completion:
-        """Wait for the end. Raises what the provider raises."""
-        text, reasoning, calls = [], [], dict[int, list[str]]()
-        finished = Finished("stop", Usage())
-        async with aclosing(self.chunks) as chunks:
-            async for chunk in chunks:
-                match chunk:
-                    case TextDelta(piece):
-                        text.append(piece)
-                    case ReasoningDelta(piece):
-                        reasoning.append(piece)
-                    case ToolCallDelta(index, id, name, arguments):
-                        call = calls.setdefault(index, ["", "", ""])
-                        call[:] = call[0] or id, call[1] or name, call[2] + arguments
-                    case Finished():
-                        finished = chunk
-        tools = tuple(ToolCall(*calls[index]) for index in sorted(calls))
-        return Completion("".join(text), "".join(reasoning), tools, finished.reason, finished.usage)
-
-
 @dataclass
 class _Run:
     """What is noted of a request while it runs."""
 
     id: str
     caller: Caller
-    asked: str
+    request: ChatRequest | EmbeddingRequest
     decision: Decision
     started: float
+    failed: list[Attempt] = field(default_factory=list)
     first: float | None = None
     characters: int = 0
     usage: Usage | None = None
-    extra: dict[str, Any] = field(default_factory=dict)
+    cost_usd: Decimal | None = None
+    notes: list[Noted] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class _Opened:
+    """A stream that has begun."""
+
+    target: Target
+    first: Chunk
+    stream: AsyncIterator[Chunk]
 
 
 class Llm:
@@ -126,6 +96,8 @@ class Llm:
     ) -> None:
         self._providers, self.catalog, self.discovery = providers, catalog, discovery
         self._journal, self._bus, self._world = journal, bus, world
+        self.health = Health(world)
+        self._loops, self._remembered, self._embedding = ToolLoops(), Remembered(), Shared[Embeddings]()
 
     async def explain(self, request: ChatRequest) -> Decision:
         """Decide without asking anybody. Raises what `routing.decide` raises."""
@@ -138,99 +110,183 @@ class Llm:
         return decide(request, self.catalog.models)
 
     async def chat(self, request: ChatRequest, caller: Caller) -> Answer:
-        """Ask the best model; when it fails before its first chunk, the next one.
+        """Ask the best model; when it fails before its first chunk, with another key, and then the next one.
 
         Returns when the first chunk is there. Raises what `routing.decide` raises, and the last provider's error.
         """
         started = self._world.monotonic()
         decision = await self.explain(request)
-        run = _Run(self._world.new_id(), caller, request.model, decision, started)
+        run = _Run(self._world.new_id(), caller, request, decision, started)
+        if request.preferences.cache and (found := self._remembered.get(request)):
+            return await self._again(run, *found)
+        asking = self._loops.restored(request)
+        targets = Targets(decision, self._providers, self.health)
+        attempts = Attempts(
+            targets, self.health, self._world, lambda target: self._open(run, target, asking), run.failed
+        )
         overhead = self._world.monotonic() - started
-        attempts: list[dict[str, str]] = []
-        for number, candidate in enumerate(decision.ranked, 1):
-            model = candidate.model
-            stream = self._providers[model.provider].chat(request.for_model(model.name), model)
-            try:
-                first = await anext(stream, None)
-                if first is None:
-                    raise ProviderError(f"{model.id} gave no answer.", details={"model": model.id})
-            except CircuitBreakerError as error:
-                attempts.append({"model": model.id, "error": error.code, "why": error.what})
-                log.warning("a model failed", extra={"facts": {"id": run.id, "model": model.id, "error": error.code}})
-                if number < len(decision.ranked) and _next_may_do_better(error):
+        until = None if not request.preferences.deadline_ms else _loop_time() + request.preferences.deadline_ms / 1000
+        try:
+            async with _deadline(until):
+                opened = await self._raced(attempts, request.preferences.hedge_ms)
+        except CircuitBreakerError as error:
+            await self._end(run, _asked_last(attempts, decision), error.code)
+            raise
+        except asyncio.CancelledError:
+            await asyncio.shield(self._end(run, _asked_last(attempts, decision), "cancelled"))
+            raise
+        run.first = self._world.monotonic()
+        target = opened.target
+        answer = Answer(run.id, decision, target.model, target.place, attempts.asked, overhead, _nothing())
+        answer.chunks = self._relay(answer, run, opened, until)
+        await anext(answer.chunks)  # begun: closing it ends the request, whether or not somebody reads it
+        return answer
+
+    async def _open(self, run: _Run, target: Target, request: ChatRequest) -> _Opened:
+        """Ask one target and wait for its first chunk."""
+        stream = self._providers[target.model.provider].chat(
+            request.for_model(target.model.name), target.model, target.key
+        )
+        notes: list[Noted] = []
+        try:
+            async for chunk in stream:
+                if isinstance(chunk, Noted):
+                    notes.append(chunk)
                     continue
-                await self._end(run, candidate, error.code, attempts)
-                raise
-            except asyncio.CancelledError:
-                await asyncio.shield(self._end(run, candidate, "cancelled", attempts))
-                raise
-            run.first = self._world.monotonic()
-            answer = Answer(run.id, decision, model, number, overhead, _nothing())
-            answer.chunks = self._relay(answer, run, candidate, attempts, first, stream, request)
-            await anext(answer.chunks)  # begun: closing it ends the request, whether or not somebody reads it
-            return answer
-        raise AssertionError("decide gives at least one candidate")
+                run.notes += notes
+                return _Opened(target, chunk, stream)
+            raise ProviderError(f"{target.model.id} gave no answer.", details={"model": target.model.id})
+        except BaseException:
+            await _closed(stream)
+            raise
+
+    async def _raced(self, attempts: "Attempts[_Opened]", hedge_ms: float | None) -> _Opened:
+        """The first target that begins. With `hedge_ms`, a second one is asked when none has begun by then, and the
+        slower of the two is given up."""
+        if not hedge_ms:
+            return await attempts.first()
+        runners = {asyncio.ensure_future(attempts.first())}
+        waking = asyncio.ensure_future(self._world.sleep(hedge_ms / 1000))
+        opened: _Opened | None = None
+        try:
+            await asyncio.wait([*runners, waking], return_when=asyncio.FIRST_COMPLETED)
+            if not any(one.done() for one in runners) and not attempts.targets.exhausted():
+                runners.add(asyncio.ensure_future(attempts.first()))
+            pending: set[asyncio.Future[_Opened]] = set(runners)
+            while pending:
+                done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
+                for one in done:
+                    if one.exception() is None:
+                        opened = one.result()
+                        return opened
+            return next(iter(runners)).result()  # all have failed: raises
+        finally:
+            waking.cancel()
+            for one in runners:
+                one.cancel()
+            for result in await asyncio.gather(*runners, return_exceptions=True):
+                if isinstance(result, _Opened) and result is not opened:
+                    self.health.ended(result.target.model, result.target.key)
+                    await _closed(result.stream)
 
     async def _relay(
-        self,
-        answer: Answer,
-        run: _Run,
-        candidate: Candidate,
-        attempts: list[dict[str, str]],
-        first: Chunk,
-        stream: AsyncIterator[Chunk],
-        request: ChatRequest,
+        self, answer: Answer, run: _Run, opened: _Opened, until: float | None
     ) -> AsyncGenerator[Chunk, None]:
         """Pass chunks on; close the upstream and write the record however it ends. The first step only begins."""
-        error = "cancelled"
+        error, target, kept = "cancelled", opened.target, list[Chunk]()
+        keep = isinstance(run.request, ChatRequest) and run.request.preferences.cache
         try:
-            yield first  # taken by `chat`
-            chunk: Chunk | None = first
+            yield opened.first  # taken by `chat`
+            for note in run.notes:
+                yield note
+            chunk: Chunk | None = opened.first
             while chunk is not None:
-                _note(run, chunk, request)
+                self._note(run, chunk, target.model)
                 if isinstance(chunk, Finished):
                     error = ""
+                if keep:
+                    kept.append(chunk)
                 yield chunk
-                chunk = await anext(stream, None)
+                async with _deadline(until):
+                    chunk = await anext(opened.stream, None)
         except Exception as problem:
             error = problem.code if isinstance(problem, CircuitBreakerError) else Internal.code
+            if isinstance(problem, ProviderError):
+                self.health.failed(target.model, target.key, problem)
             raise
         finally:
-            if isinstance(stream, AsyncGenerator):
-                await stream.aclose()
+            await _closed(opened.stream)
+            self.health.ended(target.model, target.key)
             if run.usage is None:
-                output = round(run.characters / CHARACTERS_PER_TOKEN)
-                run.usage = Usage(estimated_tokens(request), 0, 0, output, counted=False)
-            answer.record = await asyncio.shield(self._end(run, candidate, error, attempts))
+                run.usage = self._guessed(run)
+            if not error:
+                self._learn(run, target)
+                if keep and isinstance(run.request, ChatRequest):
+                    self._remembered.put(run.request, target.model, tuple(kept))
+            answer.record = await asyncio.shield(self._end(run, target.model, error))
+
+    async def _again(self, run: _Run, model: Model, chunks: Sequence[Chunk]) -> Answer:
+        """The answer that the same request had before; it costs nothing."""
+        run.notes.append(Noted("remembered", "The same request was answered before."))
+        run.first = self._world.monotonic()
+        answer = Answer(run.id, run.decision, model, 0, 0, run.first - run.started, _nothing())
+
+        async def replay() -> AsyncGenerator[Chunk, None]:
+            yield run.notes[0]
+            try:
+                for chunk in [run.notes[0], *chunks]:
+                    yield replace(chunk, usage=Usage(), cost_usd=Decimal(0)) if isinstance(chunk, Finished) else chunk
+            finally:
+                run.usage, run.cost_usd = Usage(), Decimal(0)
+                answer.record = await asyncio.shield(self._end(run, model, ""))
+
+        answer.chunks = replay()
+        await anext(answer.chunks)
+        return answer
 
     async def embed(self, request: EmbeddingRequest, caller: Caller) -> Embeddings:
-        """Vectors for texts. Raises NotFound, InvalidInput for a model that does not embed or no inputs, and what the
-        provider raises."""
-        started = self._world.monotonic()
+        """Vectors for texts. Requests that are the same and under way are one. Raises NotFound, InvalidInput for a
+        model that does not embed or no inputs, and what the provider raises."""
         if not request.inputs or len(request.inputs) > MOST_INPUTS or not all(request.inputs):
             raise InvalidInput(
                 "There is nothing to embed." if not all(request.inputs) or not request.inputs else "Too many inputs.",
                 fix=f"Give 1 to {MOST_INPUTS} texts that are not empty.",
                 details={"path": "input"},
             )
+        return await self._embedding.get((request, caller), lambda: self._embed(request, caller))
+
+    async def _embed(self, request: EmbeddingRequest, caller: Caller) -> Embeddings:
+        started = self._world.monotonic()
         await self.discovery.first_round(FIRST_ROUND_S)
         decision = decide_embedding(request.model, self.catalog.models)
-        run = _Run(self._world.new_id(), caller, request.model, decision, started)
-        candidate = decision.ranked[0]
+        # another model's vectors mean something else: only its own keys may stand in for one another
+        decision = replace(decision, ranked=decision.ranked[:1])
+        run = _Run(self._world.new_id(), caller, request, decision, started)
+        model = decision.ranked[0].model
+
+        async def ask(target: Target) -> Embeddings:
+            found = await self._providers[model.provider].embed(request, model, target.key)
+            self.health.ended(model, target.key)
+            self.health.succeeded(model, target.key)
+            return found
+
+        targets = Targets(decision, self._providers, self.health)
+        attempts = Attempts(targets, self.health, self._world, ask, run.failed)
         error = "cancelled"
         try:
-            found = await self._providers[candidate.model.provider].embed(request, candidate.model)
+            found = await attempts.first()
             error, run.usage = "", found.usage
             return found
         except Exception as problem:
             error = problem.code if isinstance(problem, CircuitBreakerError) else Internal.code
             raise
         finally:
-            await asyncio.shield(self._end(run, candidate, error, []))
+            await asyncio.shield(self._end(run, model, error))
 
     async def test(self, provider: str) -> Sequence[Model]:
         """Ask a provider with the key it has now. Raises NotFound, and what the provider raises."""
         models = await self.provider(provider).models()
+        self.health.reset(provider)
         self.discovery.soon(provider)
         return models
 
@@ -250,22 +306,55 @@ class Llm:
         """What today (UTC) cost so far, of what has a known price, in US dollars."""
         return (await self._journal.spend(self._world.now().date())).cost_usd
 
-    async def _end(self, run: _Run, candidate: Candidate, error: str, attempts: list[dict[str, str]]) -> RequestRecord:
+    # -- what is noted ----------------------------------------------------------------------------------------------
+
+    def _note(self, run: _Run, chunk: Chunk, model: Model) -> None:
+        match chunk:
+            case TextDelta(text) | ReasoningDelta(text):
+                run.characters += len(text)
+            case ToolCallDelta():
+                run.characters += len(chunk.arguments)
+                self._loops.note(model.id, chunk)
+            case Noted():
+                run.notes.append(chunk)
+            case Finished():
+                run.usage, run.cost_usd = chunk.usage, chunk.cost_usd
+                if not chunk.usage.total:
+                    run.usage = self._guessed(run)
+
+    def _guessed(self, run: _Run) -> Usage:
+        prompt = prompt_tokens(run.request) if isinstance(run.request, ChatRequest) else 0
+        return Usage(prompt, 0, 0, round(run.characters / CHARACTERS_PER_TOKEN), counted=False)
+
+    def _learn(self, run: _Run, target: Target) -> None:
+        self.health.succeeded(target.model, target.key)
+        now, usage = self._world.monotonic(), run.usage or Usage()
+        writing = now - (run.first or now)
+        per_second = usage.output / writing if usage.output >= MEASURED_TOKENS and writing > 0 else None
+        first = None if run.first is None or run.failed else run.first - run.started
+        self.health.learn(target.model, first, per_second)
+
+    async def _end(self, run: _Run, model: Model, error: str) -> RequestRecord:
         usage = run.usage or Usage(counted=False)
         now = self._world.monotonic()
+        decision = run.decision.as_json()
+        if run.failed:
+            decision["attempts"] = attempts_json(run.failed)
+        if run.notes:
+            decision["notes"] = [{"code": note.code, "text": note.text} for note in run.notes]
         record = RequestRecord(
             id=run.id,
             at=self._world.now(),
             face=run.caller.face,
-            asked=run.asked,
-            provider=candidate.model.provider,
-            model=candidate.model.name,
+            asked=run.request.model,
+            provider=model.provider,
+            model=model.name,
             usage=usage,
-            cost_usd=cost_of(usage, candidate.model),
+            cost_usd=run.cost_usd if run.cost_usd is not None else cost_of(usage, model),
             ttft_s=None if run.first is None else run.first - run.started,
             duration_s=now - run.started,
             error=error,
-            decision=run.decision.as_json() | ({"attempts": attempts} if attempts else {}),
+            decision=decision,
         )
         await self._journal.record(record)
         self._bus.publish([RequestEnded(record)])
@@ -288,22 +377,41 @@ def _checked(request: ChatRequest) -> None:
         )
 
 
-def _note(run: _Run, chunk: Chunk, request: ChatRequest) -> None:
-    match chunk:
-        case TextDelta(text) | ReasoningDelta(text):
-            run.characters += len(text)
-        case ToolCallDelta():
-            run.characters += len(chunk.arguments)
-        case Finished(_, usage):
-            run.usage = usage
-            if not usage.total:
-                output = round(run.characters / CHARACTERS_PER_TOKEN)
-                run.usage = Usage(estimated_tokens(request), 0, 0, output, counted=False)
+def _asked_last(attempts: "Attempts[_Opened]", decision: Decision) -> Model:
+    return attempts.last.model if attempts.last is not None else decision.ranked[0].model
 
 
-def _next_may_do_better(error: CircuitBreakerError) -> bool:
-    """Whether another model may answer what this one did not: not when the request itself was refused."""
-    return isinstance(error, ProviderAuth) or not isinstance(error, ProviderRejected | InvalidInput)
+def _loop_time() -> float:
+    return asyncio.get_running_loop().time()
+
+
+class _deadline:  # noqa: N801 - used like a function
+    """A block that must be left by a time of the loop; None gives all the time. Raises ProviderTimeout."""
+
+    def __init__(self, until: float | None) -> None:
+        self._timeout = None if until is None else asyncio.timeout_at(until)
+
+    async def __aenter__(self) -> None:
+        if self._timeout is not None:
+            await self._timeout.__aenter__()
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        if self._timeout is None:
+            return
+        try:
+            await self._timeout.__aexit__(kind, error, trace)  # type: ignore[arg-type]
+        except TimeoutError:
+            raise ProviderTimeout(
+                "The answer was not there in time.",
+                why="The request's deadline has passed.",
+                fix="Give it more time (`circuit_breaker.deadline_ms`), or use a faster model.",
+            ) from None
+
+
+async def _closed(stream: AsyncIterator[Chunk]) -> None:
+    if isinstance(stream, AsyncGenerator):
+        with suppress(CircuitBreakerError):
+            await stream.aclose()
 
 
 async def _nothing() -> AsyncGenerator[Chunk, None]:

@@ -13,7 +13,7 @@ import socket
 import ssl
 from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
 from contextlib import aclosing, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from ipaddress import ip_address
 from typing import Any, Protocol, TypeVar
 from urllib.parse import quote, urlsplit
@@ -42,8 +42,8 @@ MOST_MESSAGE_CHARS = 2000
 _LINGER_S = 1.0  # for the end of a finished stream, so that its connection can be used again
 _ERROR_BODY_S = 5.0
 
-Headers = Callable[[], Mapping[str, str]]
-"""Gives the headers that carry the key, at the moment of a request. Their values never appear in an error."""
+Authorize = Callable[[str], Mapping[str, str]]
+"""Gives the headers that carry a key. Their values never appear in an error."""
 
 Frame = TypeVar("Frame")
 Frame_co = TypeVar("Frame_co", covariant=True)
@@ -54,8 +54,8 @@ class Framing(Protocol[Frame_co]):
     def end(self) -> Sequence[Frame_co]: ...
 
 
-def no_headers() -> Mapping[str, str]:
-    return {}
+def bearer(key: str) -> Mapping[str, str]:
+    return {"authorization": f"Bearer {key}"} if key else {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,12 +119,26 @@ def is_loopback(host: str) -> bool:
     return address.is_loopback
 
 
+@dataclass(frozen=True, slots=True)
+class _Ask:
+    """One request. `accept` is the media type that the answer must have."""
+
+    method: str
+    path: str
+    body: Mapping[str, Any] | None
+    accept: str
+    key: str = ""
+    model: str = ""
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
 class Wire:
     """JSON requests to one provider.
 
     `provider` and `title` name it in errors. `unreachable_fix` and `auth_fix` say what to do when it does not answer
-    and when it does not take the key. All methods raise ProviderErrors whose details have provider, model and, where
-    they were given, upstream_status, upstream_code and upstream_message (scrubbed of keys, 2,000 characters at most).
+    and when it does not take the key. `headers` go with every request and are no secrets. All methods raise
+    ProviderErrors whose details have provider, model and, where they were given, upstream_status, upstream_code and
+    upstream_message (scrubbed of keys, 2,000 characters at most).
     """
 
     def __init__(
@@ -134,42 +148,64 @@ class Wire:
         provider: str,
         title: str,
         world: World,
-        headers: Headers = no_headers,
+        authorize: Authorize = bearer,
+        headers: Mapping[str, str] | None = None,
         deadlines: Deadlines = REMOTE,
         unreachable_fix: str = "",
         auth_fix: str = "",
     ) -> None:
         self.address = address
         self.deadlines = deadlines
-        self._provider, self._title, self._world, self._headers = provider, title, world, headers
+        self._provider, self._title, self._world = provider, title, world
+        self._authorize, self._headers = authorize, dict(headers or {})
         self._unreachable_fix, self._auth_fix = unreachable_fix, auth_fix
         self._client: httpx.AsyncClient | None = None
         self._secrets: set[str] = set()  # what was ever sent as a key, to be kept out of errors
 
-    async def get_json(self, path: str, *, within_s: float | None = None) -> Any:
+    async def get_json(self, path: str, *, key: str = "", within_s: float | None = None) -> Any:
         """The JSON at `path`; `within_s` bounds the whole exchange."""
-        return await self._json("GET", path, None, "", within_s)
+        return await self._json(_Ask("GET", path, None, "application/json", key), within_s)
 
     async def post_json(
-        self, path: str, body: Mapping[str, Any], *, model: str = "", within_s: float | None = None
+        self,
+        path: str,
+        body: Mapping[str, Any],
+        *,
+        key: str = "",
+        model: str = "",
+        within_s: float | None = None,
+        method: str = "POST",
     ) -> Any:
-        """The JSON answer to `body`."""
-        return await self._json("POST", path, body, model, within_s)
+        """The JSON answer to `body`; None when the answer is empty."""
+        return await self._json(_Ask(method, path, body, "application/json", key, model), within_s)
 
     def lines(
-        self, path: str, body: Mapping[str, Any], *, model: str = "", last: Callable[[bytes], bool] = lambda _: False
+        self,
+        path: str,
+        body: Mapping[str, Any],
+        *,
+        key: str = "",
+        model: str = "",
+        last: Callable[[bytes], bool] = lambda _: False,
     ) -> AsyncGenerator[bytes, None]:
         """Stream the answer as lines (NDJSON). After the one that `last` recognises nothing more is given.
 
         Closing the generator, or cancelling who waits for it, closes the upstream at once.
         """
-        return self._frames(path, body, model, "application/x-ndjson", Lines(), last)
+        return self._frames(_Ask("POST", path, body, "application/x-ndjson", key, model), Lines(), last)
 
     def events(
-        self, path: str, body: Mapping[str, Any], *, model: str = "", last: Callable[[Event], bool] = lambda _: False
+        self,
+        path: str,
+        body: Mapping[str, Any],
+        *,
+        key: str = "",
+        model: str = "",
+        headers: Mapping[str, str] | None = None,
+        last: Callable[[Event], bool] = lambda _: False,
     ) -> AsyncGenerator[Event, None]:
-        """Stream the answer as server-sent events; otherwise like `lines`."""
-        return self._frames(path, body, model, "text/event-stream", Events(), last)
+        """Stream the answer as server-sent events; otherwise like `lines`. `headers` go along and are no secrets."""
+        return self._frames(_Ask("POST", path, body, "text/event-stream", key, model, headers or {}), Events(), last)
 
     async def close(self) -> None:
         if self._client is not None:
@@ -254,38 +290,27 @@ class Wire:
 
     # The exchange
 
-    async def _json(
-        self, method: str, path: str, body: Mapping[str, Any] | None, model: str, within_s: float | None
-    ) -> Any:
+    async def _json(self, ask: "_Ask", within_s: float | None) -> Any:
         received = bytearray()
         try:
-            async with (
-                asyncio.timeout(within_s),
-                aclosing(self._bytes(method, path, body, model, "application/json")) as chunks,
-            ):
+            async with asyncio.timeout(within_s), aclosing(self._bytes(ask)) as chunks:
                 async for chunk in chunks:
                     received += chunk
                     if len(received) > MOST_BODY_BYTES:
-                        raise self.broken(f"Its answer is longer than {MOST_BODY_BYTES:,} bytes.", model=model)
+                        raise self.broken(f"Its answer is longer than {MOST_BODY_BYTES:,} bytes.", model=ask.model)
         except TimeoutError:
-            raise self._late(f"It gave no whole answer within {within_s:g} s.", model) from None
-        return self.parsed(bytes(received), model=model)
+            raise self._late(f"It gave no whole answer within {within_s:g} s.", ask.model) from None
+        return self.parsed(bytes(received), model=ask.model) if received or ask.method == "GET" else None
 
     async def _frames(
-        self,
-        path: str,
-        body: Mapping[str, Any],
-        model: str,
-        accept: str,
-        framing: Framing[Frame],
-        last: Callable[[Frame], bool],
+        self, ask: "_Ask", framing: Framing[Frame], last: Callable[[Frame], bool]
     ) -> AsyncGenerator[Frame, None]:
-        async with aclosing(self._bytes("POST", path, body, model, accept)) as chunks:
+        async with aclosing(self._bytes(ask)) as chunks:
             async for chunk in chunks:
                 try:
                     frames = framing.feed(chunk)
                 except FrameTooLong as error:
-                    raise self.broken(f"A piece of its answer is {error}.", model=model) from None
+                    raise self.broken(f"A piece of its answer is {error}.", model=ask.model) from None
                 for frame in frames:
                     yield frame
                     if last(frame):
@@ -294,11 +319,9 @@ class Wire:
         for frame in framing.end():
             yield frame
 
-    async def _bytes(
-        self, method: str, path: str, body: Mapping[str, Any] | None, model: str, accept: str
-    ) -> AsyncGenerator[bytes, None]:
+    async def _bytes(self, ask: "_Ask") -> AsyncGenerator[bytes, None]:
         """The raw body of a good answer, piece by piece."""
-        request = self._request(method, path, body, accept)
+        request, model = self._request(ask), ask.model
         first_s, idle_s = self.deadlines.first_byte_s, self.deadlines.idle_s
         late = f"Not one byte of an answer came within {first_s:g} s."
         until = asyncio.get_running_loop().time() + first_s
@@ -308,7 +331,7 @@ class Wire:
         try:
             if response.status_code != httpx.codes.OK:
                 raise await self._refused(response, model)
-            await self._must_be(accept, response, model)
+            await self._must_be(ask.accept, response, model)
             chunks = response.aiter_raw()
             while True:
                 with self._translated(model, late):
@@ -336,8 +359,8 @@ class Wire:
             )
         return self._client
 
-    def _request(self, method: str, path: str, body: Mapping[str, Any] | None, accept: str) -> httpx.Request:
-        keys = self._headers()
+    def _request(self, ask: "_Ask") -> httpx.Request:
+        keys = self._authorize(ask.key)
         for value in keys.values():
             if not value.isascii() or not value.isprintable() or value != value.strip():
                 what = f"The key for {self._title} has characters that a key cannot have."
@@ -345,11 +368,12 @@ class Wire:
                 raise ProviderAuth(what, why=why, fix=self._auth_fix, details={"provider": self._provider})
             self._secrets.update(_forms(value))
         # httpx would expand what is compressed without a limit
-        headers = {"accept": accept, "accept-encoding": "identity", "user-agent": "circuit-breaker", **keys}
-        content = None if body is None else encoded(body)
+        ours = {"accept": ask.accept, "accept-encoding": "identity", "user-agent": "circuit-breaker"}
+        content = None if ask.body is None else encoded(ask.body)
         if content is not None:
-            headers["content-type"] = "application/json"
-        return self._open().build_request(method, f"{self.address.url}{path}", headers=headers, content=content)
+            ours["content-type"] = "application/json"
+        headers = {**self._headers, **ask.headers, **ours, **keys}
+        return self._open().build_request(ask.method, f"{self.address.url}{ask.path}", headers=headers, content=content)
 
     async def _must_be(self, accept: str, response: httpx.Response, model: str) -> None:
         """Refuse an answer of another kind: a page of a proxy, or an error that came with status 200."""

@@ -13,9 +13,9 @@ from sanic import Blueprint, HTTPResponse, Request
 from engine.engine import Engine
 from engine.kernel.caller import Caller
 from engine.kernel.errors import CircuitBreakerError, NotFound
+from engine.llm.answering import Answer
 from engine.llm.messages import Finished
 from engine.llm.routing import ABOUT
-from engine.llm.service import Answer
 from server.edge import json_body, json_response
 from server.errors import bug, openai_body
 from server.openai import sse, wire
@@ -170,7 +170,7 @@ def _headers(answer: Answer) -> dict[str, str]:
 
 def _brief(answer: Answer) -> Mapping[str, Any]:
     """The decision in a few words; `/v1/routes/{id}` has it in full."""
-    chosen = answer.decision.ranked[answer.attempts - 1]
+    chosen = answer.decision.ranked[answer.place]
     return {
         "route": answer.id,
         "provider": answer.model.provider,

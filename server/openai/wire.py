@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from engine.kernel.errors import InvalidInput
+from engine.llm.answering import Completion
 from engine.llm.messages import (
     ChatMessage,
     ChatRequest,
@@ -20,6 +21,7 @@ from engine.llm.messages import (
     Embeddings,
     Finished,
     Image,
+    Noted,
     Part,
     Preferences,
     ReasoningDelta,
@@ -32,7 +34,6 @@ from engine.llm.messages import (
     Usage,
 )
 from engine.llm.model import Model, ProviderStatus
-from engine.llm.service import Completion
 
 MOST_MESSAGES = 10_000
 
@@ -267,17 +268,19 @@ def completion_json(id: str, created: int, model: Model, completion: Completion)
 def delta_of(chunk: Chunk) -> tuple[dict[str, Any], str | None]:
     """The `delta` and the `finish_reason` of one chunk."""
     match chunk:
-        case TextDelta(text):
+        case TextDelta(text, _):
             return {"content": text}, None
-        case ReasoningDelta(text):
+        case ReasoningDelta(text, _, _):
             return {"reasoning_content": text}, None
-        case ToolCallDelta(index, id, name, arguments):
+        case ToolCallDelta(index, id, name, arguments, _):
             call: dict[str, Any] = {"index": index, "function": {"arguments": arguments}}
             if id or name:
                 call |= {"id": id, "type": "function", "function": {"name": name, "arguments": arguments}}
             return {"tool_calls": [call]}, None
-        case Finished(reason, _):
-            return {}, reason
+        case Noted():
+            return {}, None
+        case Finished():
+            return {}, chunk.reason
 
 
 def model_json(model: Model, id: str, created: int) -> dict[str, Any]:

@@ -6,7 +6,7 @@ line too, with the status still 200, and only a line with `done: true` ends an a
 
 import asyncio
 import binascii
-from collections.abc import AsyncGenerator, Iterator, Mapping
+from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import replace
 from typing import Any
@@ -16,6 +16,7 @@ import orjson
 
 from engine.kernel.errors import ContextTooLong, ProviderError, ProviderRejected, shown
 from engine.kernel.world import World
+from engine.llm.counting import prompt_tokens, tokens_in
 from engine.llm.messages import (
     ChatMessage,
     ChatRequest,
@@ -31,7 +32,6 @@ from engine.llm.messages import (
     Usage,
 )
 from engine.llm.model import FREE, Ability, Model
-from engine.llm.providers.openai import prompt_tokens, tokens_in
 from engine.llm.refusals import encoded
 from engine.llm.wire import LOCAL, Address, Deadlines, Wire
 
@@ -99,6 +99,9 @@ class OllamaProvider:
         self._truncates = known != (0, 0) and known < _KEEPS_PROMPTS_WHOLE  # 0.0.0 is a build of one's own
         return version
 
+    def keys(self) -> Sequence[str]:
+        return ("",)
+
     async def models(self) -> tuple[Model, ...]:
         version, tags, running = await asyncio.gather(
             self.version(), self._rows("/api/tags"), self._rows("/api/ps"), return_exceptions=True
@@ -113,7 +116,7 @@ class OllamaProvider:
         models = (self._model(row, windows) for row in tags if _name(row))
         return tuple(models)
 
-    async def chat(self, request: ChatRequest, model: Model) -> AsyncGenerator[Chunk, None]:
+    async def chat(self, request: ChatRequest, model: Model, key: str = "") -> AsyncGenerator[Chunk, None]:
         body = self._chat_body(request, model)
         usage = Usage(input=prompt_tokens(request), counted=False)
         written = calls = 0
@@ -132,7 +135,7 @@ class OllamaProvider:
         if not done:
             raise self._wire.broken("The stream ended before the answer did.", model=model.name)
 
-    async def embed(self, request: EmbeddingRequest, model: Model) -> Embeddings:
+    async def embed(self, request: EmbeddingRequest, model: Model, key: str = "") -> Embeddings:
         if not request.inputs:
             return Embeddings(model.name, (), Usage())
         body: dict[str, Any] = {"model": model.name, "input": request.inputs, "truncate": False}

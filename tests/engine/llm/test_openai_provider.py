@@ -32,31 +32,33 @@ from engine.llm.messages import (
 )
 from engine.llm.model import FREE, Model
 from engine.llm.ports import Provider
-from engine.llm.providers.openai import OpenAIProvider, official_abilities
+from engine.llm.providers.openai.abilities import official_abilities
+from engine.llm.providers.openai.provider import OpenAIProvider
 from tests.servers.loopback import BreakWith, Drip, Drop, EndEarly, Garbage, Raw, Stall, Status
 from tests.servers.scripted_openai import Reply, ScriptedOpenAI, vector
 
 SSE = "text/event-stream"
+KEY = "sk-right-key"
 ASK = ChatRequest("gpt-5-nano", (ChatMessage.of("user", "one two"),))
 TOOL = {"type": "function", "function": {"name": "weather", "parameters": {"type": "object"}}}
 
 
 @pytest.fixture
 def server():
-    with ScriptedOpenAI(key="sk-right-key") as running:
+    with ScriptedOpenAI(key=KEY) as running:
         yield running
 
 
 @pytest.fixture
 async def custom(server):
-    made = OpenAIProvider.custom("mine", "Mine", f"{server.url}/v1/", lambda: "sk-right-key", World.real({}))
+    made = OpenAIProvider.custom("mine", "Mine", f"{server.url}/v1/", lambda: [KEY], World.real({}))
     yield made
     await made.close()
 
 
 @pytest.fixture
 async def official(server):
-    made = OpenAIProvider.openai(lambda: "sk-right-key", World.real({}), base_url=f"{server.url}/v1")
+    made = OpenAIProvider.openai(lambda: [KEY], World.real({}), base_url=f"{server.url}/v1")
     yield made
     await made.close()
 
@@ -66,7 +68,7 @@ def model(name: str = "gpt-5-nano") -> Model:
 
 
 async def answer(provider: Provider, request: ChatRequest = ASK, name: str = "gpt-5-nano") -> list:
-    return [chunk async for chunk in provider.chat(request, model(name))]
+    return [chunk async for chunk in provider.chat(request, model(name), next(iter(provider.keys()), ""))]
 
 
 async def read(chunks: AsyncIterator[Chunk], into: list[Chunk]) -> None:
@@ -137,10 +139,10 @@ async def test_another_endpoint_shows_everything(server, custom):
 
 
 async def test_a_proxy_that_listens_here_can_be_said_to_send_prompts_away(server):
-    proxy = OpenAIProvider.custom("proxy", "Proxy", server.url, lambda: "sk-right-key", World.real({}), local=False)
+    proxy = OpenAIProvider.custom("proxy", "Proxy", server.url, lambda: [KEY], World.real({}), local=False)
     assert not proxy.local
     assert {(one.local, one.price) for one in await proxy.models()} == {(False, None)}
-    away = OpenAIProvider.custom("away", "Away", "https://example.com/v1", lambda: None, World.real({}), local=True)
+    away = OpenAIProvider.custom("away", "Away", "https://example.com/v1", list, World.real({}), local=True)
     assert not away.local, "nobody can say that another machine is this one"
     await proxy.close()
     await away.close()
@@ -262,18 +264,18 @@ async def test_a_refusal_after_the_first_chunk_is_not_repaired(server, custom):
 
 async def test_a_changed_key_is_used_at_once(server):
     keys = ["sk-wrong-key"]
-    provider = OpenAIProvider.custom("mine", "Mine", server.url, lambda: keys[0], World.real({}))
+    provider = OpenAIProvider.custom("mine", "Mine", server.url, lambda: keys, World.real({}))
     with pytest.raises(ProviderAuth) as caught:
         await answer(provider)
     assert "sk-wrong-key" not in str(caught.value)
     assert "keys set mine" in caught.value.fix
-    keys[0] = "sk-right-key"
+    keys[0] = KEY
     assert await answer(provider)
     await provider.close()
 
 
 async def test_without_a_key_openai_says_how_to_add_one_and_nothing_is_sent(server):
-    provider = OpenAIProvider.openai(lambda: None, World.real({}), base_url=server.url)
+    provider = OpenAIProvider.openai(list, World.real({}), base_url=server.url)
     for asked in (provider.models(), answer(provider), provider.embed(EmbeddingRequest("x", ("a",)), model())):
         with pytest.raises(ProviderAuth, match="OPENAI_API_KEY"):
             await asked
@@ -283,7 +285,7 @@ async def test_without_a_key_openai_says_how_to_add_one_and_nothing_is_sent(serv
 
 async def test_another_endpoint_may_have_no_key(server):
     server.key = ""
-    provider = OpenAIProvider.custom("mine", "Mine", server.url, lambda: None, World.real({}))
+    provider = OpenAIProvider.custom("mine", "Mine", server.url, list, World.real({}))
     assert await answer(provider)
     assert "authorization" not in server.requests[-1].headers
     await provider.close()
@@ -381,7 +383,7 @@ async def test_what_breaks_in_the_middle_is_an_error_after_what_was_said(server,
     server.script.append(fault)
     got: list[Chunk] = []
     with pytest.raises(ProviderUnavailable):
-        await read(custom.chat(ASK, model()), got)
+        await read(custom.chat(ASK, model(), KEY), got)
     assert got == [TextDelta("You ")]
 
 
@@ -405,7 +407,7 @@ async def test_an_error_inside_a_stream_keeps_its_kind(server, custom, error, ki
 async def test_a_model_that_is_not_there_and_an_address_that_is_wrong(server, custom):
     with pytest.raises(ProviderRejected, match="has no model 'gpt-9'"):
         await answer(custom, name="gpt-9")
-    wrong = OpenAIProvider.custom("mine", "Mine", f"{server.url}/api", lambda: "sk-right-key", World.real({}))
+    wrong = OpenAIProvider.custom("mine", "Mine", f"{server.url}/api", lambda: [KEY], World.real({}))
     with pytest.raises(ProviderRejected, match="end in /v1"):
         await answer(wrong)
     await wrong.close()
@@ -413,7 +415,7 @@ async def test_a_model_that_is_not_there_and_an_address_that_is_wrong(server, cu
 
 async def test_closing_an_answer_closes_the_upstream(server, custom):
     server.script.append(Stall(after=2))
-    chunks = custom.chat(ASK, model())
+    chunks = custom.chat(ASK, model(), KEY)
     assert await anext(chunks)
     assert server.disconnects == 0
     await chunks.aclose()
@@ -440,7 +442,7 @@ async def test_a_finished_answer_is_no_disconnect(server, custom):
 
 
 async def test_vectors_come_in_the_order_of_the_texts(server, custom):
-    got = await custom.embed(EmbeddingRequest("x", ("one", "two three"), 32), model("text-embedding-3-small"))
+    got = await custom.embed(EmbeddingRequest("x", ("one", "two three"), 32), model("text-embedding-3-small"), KEY)
     assert got.vectors == (tuple(vector("one")), tuple(vector("two three")))
     assert got.usage == Usage(input=3)
     body = {
@@ -465,7 +467,7 @@ async def test_vectors_come_in_the_order_of_the_texts(server, custom):
 async def test_vectors_that_are_missing_or_wrong_are_an_error(server, custom, body):
     server.script.append(Raw((body,), "application/json"))
     with pytest.raises(ProviderUnavailable):
-        await custom.embed(EmbeddingRequest("x", ("one", "two")), model())
+        await custom.embed(EmbeddingRequest("x", ("one", "two")), model(), KEY)
 
 
 async def test_no_texts_need_no_request(server, custom):

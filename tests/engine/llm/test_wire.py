@@ -52,7 +52,7 @@ def wire_to(url: str, deadlines: Deadlines = LOCAL, key: str = KEY) -> Wire:
         provider="test",
         title="Test",
         world=replace(World.real({}), now=lambda: NOW),
-        headers=lambda: {"authorization": f"Bearer {key}"},
+        authorize=lambda _: {"authorization": f"Bearer {key}"},
         deadlines=deadlines,
         unreachable_fix="Start it.",
         auth_fix="Set the key.",
@@ -343,7 +343,7 @@ async def test_a_key_that_cannot_be_sent_is_refused_without_showing_it(server, k
         provider="test",
         title="Test",
         world=World.real({}),
-        headers=lambda: {"x-api-key": key},
+        authorize=lambda _: {"x-api-key": key},
     )
     with pytest.raises(ProviderAuth) as caught:
         await wire.get_json("/v1/models")

@@ -7,10 +7,13 @@ from typing import Any
 import pytest
 
 from engine.kernel.errors import InvalidInput
+from engine.llm.answering import Completion
 from engine.llm.messages import (
+    ChatMessage,
     Embeddings,
     Finished,
     Image,
+    Reasoning,
     ReasoningDelta,
     Text,
     TextDelta,
@@ -19,7 +22,6 @@ from engine.llm.messages import (
     Usage,
 )
 from engine.llm.model import Model, ProviderStatus
-from engine.llm.service import Completion
 from server.openai import wire
 from server.openai.wire import ChatCompletionRequest, EmbeddingsRequest
 
@@ -186,7 +188,7 @@ def test_wrong_inputs_are_named(body: dict[str, Any], param: str) -> None:
 
 
 def test_a_completion() -> None:
-    done = Completion("Hi", "", (), "stop", Usage(3, 2, 0, 4))
+    done = Completion(ChatMessage.of("assistant", "Hi"), "stop", Usage(3, 2, 0, 4))
     assert wire.completion_json("1", 5, Model("p", "m"), done) == {
         "id": "chatcmpl-1",
         "object": "chat.completion",
@@ -210,7 +212,8 @@ def test_a_completion() -> None:
 
 
 def test_a_completion_with_calls_has_no_content() -> None:
-    done = Completion("", "hm", (ToolCall("c", "f", "{}"),), "tool_calls", Usage())
+    said = ChatMessage("assistant", (Reasoning("hm"),), (ToolCall("c", "f", "{}"),))
+    done = Completion(said, "tool_calls", Usage())
     message = wire.completion_json("1", 5, Model("p", "m"), done)["choices"][0]["message"]
     assert message["content"] is None
     assert message["reasoning_content"] == "hm"

@@ -21,8 +21,9 @@ from engine.llm.model import FREE, Model
 from engine.llm.providers.embedded import chat_worker, embedding_worker
 from engine.llm.providers.embedded.child import Child, ChildFailed
 from engine.llm.providers.embedded.parts import EMBEDDING_NAME, SETUP, ChatPart, Parts, find_parts
-from engine.llm.providers.openai import chat_body, completion, is_done
-from engine.llm.wire import LOCAL, Address, Wire
+from engine.llm.providers.openai.answers import completion, is_done
+from engine.llm.providers.openai.requests import chat_body
+from engine.llm.wire import LOCAL, Address, Wire, bearer
 
 DIMENSIONS = 384
 _BATCH = 32
@@ -65,6 +66,9 @@ class EmbeddedProvider:
             return parts
         return replace(parts, chat=None, missing=(self._does_not_load, *parts.missing))
 
+    def keys(self) -> Sequence[str]:
+        return ("",)
+
     async def models(self) -> tuple[Model, ...]:
         """Raises ProviderUnavailable, with what to do, when no part is there."""
         parts = await self.parts()
@@ -75,7 +79,7 @@ class EmbeddedProvider:
             raise self._absent("There are no embedded models.", parts)
         return tuple(models)
 
-    async def chat(self, request: ChatRequest, model: Model) -> AsyncGenerator[Chunk, None]:
+    async def chat(self, request: ChatRequest, model: Model, key: str = "") -> AsyncGenerator[Chunk, None]:
         self._must_take(request, model)
         final = False
         while True:
@@ -91,7 +95,7 @@ class EmbeddedProvider:
                     raise
                 final = True
 
-    async def embed(self, request: EmbeddingRequest, model: Model) -> Embeddings:
+    async def embed(self, request: EmbeddingRequest, model: Model, key: str = "") -> Embeddings:
         if request.dimensions not in (None, DIMENSIONS):
             details = {"provider": self.id, "model": model.name}
             raise ProviderRejected(f"{model.name} gives {DIMENSIONS} dimensions and no others.", details=details)
@@ -172,7 +176,7 @@ class EmbeddedProvider:
             provider=self.id,
             title=self.title,
             world=self._world,
-            headers=lambda: {"authorization": f"Bearer {child.key}"},
+            authorize=lambda _: bearer(child.key),
             deadlines=LOCAL,
             unreachable_fix=f"Try again; its log is {self._logs / _log_of(chat_worker.__file__)}.",
         )
