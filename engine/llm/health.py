@@ -21,6 +21,7 @@ from engine.llm.model import Model
 
 REFUSED_S = 600.0  # a key that was refused is not tried for so long, unless another one is set
 USED_UP_S = 3600.0
+USED_UP = ("insufficient_quota", "billing_error")  # of OpenAI and of Anthropic: waiting does not help
 _SMOOTHING = 0.2  # of the newest observation, in an exponentially weighted mean
 
 
@@ -118,7 +119,7 @@ class Health:
         wait = float(told) if isinstance(told, int | float) else None
         if isinstance(error, ProviderAuth):
             place, wait = of_key, REFUSED_S
-        elif isinstance(error, ProviderRateLimited) and error.details.get("upstream_code") == "insufficient_quota":
+        elif isinstance(error, ProviderRateLimited) and error.details.get("upstream_code") in USED_UP:
             place, wait = of_key, USED_UP_S
         elif isinstance(error, ProviderRejected | ContextTooLong):
             return

@@ -15,7 +15,10 @@ FinishReason = Literal["stop", "length", "tool_calls", "content_filter"]
 
 @dataclass(frozen=True, slots=True)
 class Text:
+    """`cache` asks the provider to keep the prompt up to here, as Anthropic's `cache_control` does."""
+
     text: str
+    cache: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,8 +134,12 @@ class Preferences:
 
 @dataclass(frozen=True, slots=True)
 class ChatRequest:
-    """A request for one completion. `tools` and `tool_choice` are OpenAI's, as JSON; `extra` are request fields that we
-    do not know, for upstreams that speak the same protocol as the client: `protocol` (openai, anthropic, ollama)."""
+    """A request for one completion. `tools` and `tool_choice` are OpenAI's, as JSON.
+
+    `protocol` is what the client spoke: openai, anthropic or ollama. `extra` are fields of its request that we do not
+    know, for upstreams that speak the same; of Anthropic's it is the whole request. `headers` of the client go along
+    there too.
+    """
 
     model: str
     messages: tuple[ChatMessage, ...]
@@ -143,6 +150,7 @@ class ChatRequest:
     preferences: Preferences = Preferences()
     extra: Mapping[str, Any] = field(default_factory=dict)
     protocol: str = "openai"
+    headers: Mapping[str, str] = field(default_factory=dict)
 
     def for_model(self, name: str) -> "ChatRequest":
         return replace(self, model=name)

@@ -242,9 +242,9 @@ class Wire:
         if words.context_exceeded(status):
             fix = "Shorten the conversation, or pick a model with a larger context."
             return ContextTooLong, f"The prompt does not fit {model or 'the model'} of {title}.", fix
-        if status in (401, 403):
+        if status in (401, 403) or words.code in ("authentication_error", "invalid_api_key", "permission_error"):
             return ProviderAuth, f"{title} refused the key.", self._auth_fix
-        if words.code == "insufficient_quota":
+        if words.code in ("insufficient_quota", "billing_error") or status == 402:
             return ProviderRateLimited, f"The quota at {title} is used up.", "Look at its billing page."
         if status == 429 or words.code in ("rate_limit_exceeded", "rate_limit_error"):
             wait = f"Wait {retry_after_s:.0f} s" if retry_after_s is not None else "Wait a little"

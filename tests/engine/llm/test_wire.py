@@ -227,7 +227,7 @@ async def test_a_whole_answer_must_come_within_its_deadline(server, wire):
         (Status(400, {"error": {"message": "bad"}}), ProviderRejected),
         (Status(401, {"error": {"message": "no"}}), ProviderAuth),
         (Status(403, {"error": {"message": "no"}}), ProviderAuth),
-        (Status(402, {"error": {"message": "pay"}}), ProviderRejected),
+        (Status(402, {"error": {"message": "pay"}}), ProviderRateLimited),
         (Status(404, {"error": {"message": "x", "code": "model_not_found"}}), ProviderRejected),
         (Status(408, {}), ProviderTimeout),
         (Status(413, b"too big"), ProviderRejected),

@@ -12,16 +12,21 @@ from typing import Any
 from engine.kernel.errors import ProviderAuth, ProviderRejected
 from engine.kernel.world import World
 from engine.llm.counting import tokens_in
-from engine.llm.messages import ChatRequest, Chunk, EmbeddingRequest, Embeddings, Usage
+from engine.llm.messages import ChatRequest, Chunk, EmbeddingRequest, Embeddings, Noted, Usage
 from engine.llm.model import FREE, Model
 from engine.llm.ports import KeySource
 from engine.llm.providers.openai.abilities import context_in, custom_abilities, official_abilities
 from engine.llm.providers.openai.answers import completion, is_done, usage_in, vectors_in
 from engine.llm.providers.openai.requests import chat_body
+from engine.llm.providers.repairs import Repairs
 from engine.llm.wire import LOCAL, REMOTE, Address, Deadlines, Wire, bearer
 
 OPENAI_URL = "https://api.openai.com/v1"
 _MODELS_S = 2.0
+_DROPPABLE = (
+    "stream_options", "temperature", "top_p", "seed", "stop", "frequency_penalty", "presence_penalty",
+    "logprobs", "top_logprobs", "reasoning_effort", "parallel_tool_calls",
+)  # fmt: skip
 
 
 class OpenAIProvider:
@@ -43,7 +48,7 @@ class OpenAIProvider:
         self.id, self.title, self.local = id, title, local
         self._keys, self._world, self._official, self._key_fix = keys, world, official, key_fix
         self._renamed: set[str] = set()  # models that want max_completion_tokens
-        self._without_usage = False
+        self._repairs = Repairs(_DROPPABLE)
         self._wire = Wire(
             address,
             provider=id,
@@ -119,19 +124,21 @@ class OpenAIProvider:
         return tuple({model.name: model for model in models if model is not None}.values())
 
     async def chat(self, request: ChatRequest, model: Model, key: str = "") -> AsyncGenerator[Chunk, None]:
-        """See `Provider.chat`. A refusal of `max_tokens` or `stream_options` is repaired once and remembered."""
-        final = False
+        """See `Provider.chat`. A parameter that is refused is renamed or left out once, and remembered."""
         while True:
+            body = self._body(request, model)
+            begun = False
             try:
-                async with aclosing(self._chat(request, model, key)) as chunks:
+                async with aclosing(self._chat(request, body, model, key)) as chunks:
                     async for chunk in chunks:
-                        final = True  # what was given cannot be taken back
+                        begun = True  # what was given cannot be taken back
                         yield chunk
                 return
             except ProviderRejected as error:
-                if final or not self._repair(error, model):
+                refused = None if begun else self._repaired(error, model, body)
+                if refused is None:
                     raise
-                final = True
+                yield Noted("repaired", f"{model.name} refused {refused}: asked once more without it.")
 
     async def embed(self, request: EmbeddingRequest, model: Model, key: str = "") -> Embeddings:
         if not request.inputs:
@@ -149,26 +156,25 @@ class OpenAIProvider:
     async def close(self) -> None:
         await self._wire.close()
 
-    def _chat(self, request: ChatRequest, model: Model, key: str) -> AsyncGenerator[Chunk, None]:
+    def _body(self, request: ChatRequest, model: Model) -> dict[str, Any]:
         newer = self._official or model.name in self._renamed
         body = chat_body(request, model.name, most_field="max_completion_tokens" if newer else "max_tokens")
-        if self._without_usage:
-            del body["stream_options"]
+        refused = self._repairs.of(model.name)
+        return {name: value for name, value in body.items() if name not in refused}
+
+    def _chat(self, request: ChatRequest, body: dict[str, Any], model: Model, key: str) -> AsyncGenerator[Chunk, None]:
         events = self._wire.events("/chat/completions", body, key=key, model=model.name, last=is_done)
         return completion(events, self._wire, request, model.name, self._world)
 
-    def _repair(self, error: ProviderRejected, model: Model) -> bool:
-        """Whether another try can go better, now that we know what the upstream does not take."""
+    def _repaired(self, error: ProviderRejected, model: Model, sent: Mapping[str, Any]) -> str | None:
+        """What the upstream does not take and will not get again; None when there is nothing of that kind."""
         said = str(error.details.get("upstream_message", ""))
-        if error.details.get("upstream_status") not in (400, 422):
-            return False
-        if "stream_options" in said and not self._without_usage:
-            self._without_usage = True
-            return True
-        if "max_completion_tokens" in said and "max_tokens" in said and model.name not in self._renamed:
+        if "max_completion_tokens" in said and "max_tokens" in said and "max_tokens" in sent:
+            if model.name in self._renamed:
+                return None
             self._renamed.add(model.name)
-            return not self._official
-        return False
+            return "max_tokens"
+        return self._repairs.learn(model.name, error, sent)
 
     def _authorization(self, key: str) -> Mapping[str, str]:
         if self._official and not key:
