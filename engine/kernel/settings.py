@@ -22,16 +22,28 @@ Origin = Literal["default", "file", "environment", "flag"]
 @dataclass(frozen=True, slots=True)
 class Spec:
     """How a setting is named and read. `key` is its place in the TOML file; `environment` are its variables, the first
-    one wins."""
+    one wins. `tables` says that it is a group of named tables, which another room reads."""
 
     key: str
     help: str
     parse: Callable[[object], Any]
     environment: tuple[str, ...] = ()
+    tables: bool = False
 
 
 def _setting(default: Any, key: str, parse: Callable[[object], Any], help: str, *environment: str) -> Any:
     return field(default=default, metadata={"spec": Spec(key, help, parse, environment)})
+
+
+def _tables(key: str, help: str) -> Any:
+    spec = Spec(key, help, _named_tables, tables=True)
+    return field(default_factory=dict, metadata={"spec": spec})
+
+
+def _named_tables(value: object) -> Mapping[str, Mapping[str, Any]]:
+    if isinstance(value, Mapping) and all(isinstance(table, Mapping) for table in value.values()):
+        return value
+    raise ValueError("a table for each name")
 
 
 def _text(value: object) -> str:
@@ -147,6 +159,12 @@ class Settings:
         "", "providers.azure.endpoint", _url, "Address of an Azure OpenAI resource.",
         "AZURE_OPENAI_ENDPOINT",
     )  # fmt: skip
+    endpoints: Mapping[str, Mapping[str, Any]] = _tables(
+        "endpoints", "More providers, a table for each: `[endpoints.NAME]` with kind, url and what that kind needs."
+    )
+    routes: Mapping[str, Mapping[str, Any]] = _tables(
+        "routes", "Your own virtual models, a table for each: `[routes.NAME]` with models, weights and limits."
+    )
     nats_url: str = _setting("", "nats.url", _text, "Address of a NATS server.", "NATS_URL")
     nats_cluster: str = _setting("", "nats.cluster", _text, "Name of the NATS cluster.", "NATS_CLUSTER_NAME")
     nats_jetstream: bool = _setting(
@@ -166,7 +184,7 @@ class Loaded:
 def specs() -> Iterator[tuple[str, Spec, Any]]:
     """Each setting's attribute, its spec and its default, in order."""
     for one in fields(Settings):
-        yield one.name, one.metadata["spec"], one.default
+        yield one.name, one.metadata["spec"], {} if one.metadata["spec"].tables else one.default
 
 
 def load(file: Path, environ: Mapping[str, str], flags: Mapping[str, object], *, must_exist: bool = False) -> Loaded:
@@ -275,8 +293,9 @@ def _read(file: Path, *, must_exist: bool) -> dict[str, object]:
 
 
 def _flattened(tree: Mapping[str, object], prefix: str = "") -> Iterator[tuple[str, object]]:
+    whole = {spec.key for _, spec, _ in specs() if spec.tables}
     for key, value in tree.items():
-        if isinstance(value, Mapping):
+        if isinstance(value, Mapping) and f"{prefix}{key}" not in whole:
             yield from _flattened(value, f"{prefix}{key}.")
         else:
             yield f"{prefix}{key}", value
