@@ -26,6 +26,7 @@ from engine.keys.providers import ProviderKeys
 from engine.keys.service import Keys
 from engine.llm.catalog import Catalog
 from engine.llm.discovery import Discovery
+from engine.llm.library import Library
 from engine.llm.ports import Provider
 from engine.llm.providers.embedded.provider import EmbeddedProvider
 from engine.llm.providers.ollama import OllamaProvider
@@ -57,6 +58,7 @@ class Parts:
     store: Store
     provider_keys: ProviderKeys
     llm: Llm
+    library: Library
     workflows: Workflows
     migrations: Migrations
     analytics: Analytics
@@ -86,7 +88,8 @@ async def build(
             providers = _providers(settings, keys, world, data_dir / "logs")
         for provider in providers.values():
             stack.push_async_callback(provider.close)
-        catalog = Catalog(bus, list(providers))
+        library = Library(data_dir / "models", lambda: world.now().date())
+        catalog = Catalog(bus, list(providers), library.enriched)
         discovery = Discovery(providers, catalog)
         llm = Llm(providers, catalog, discovery, store.journal, bus, world)
         workflows = Workflows(store.ledger, bus, world, store.jobs)
@@ -102,6 +105,7 @@ async def build(
             store=store,
             provider_keys=ProviderKeys(keys, addresses, discovery.soon),
             llm=llm,
+            library=library,
             workflows=workflows,
             migrations=Migrations(workflows),
             analytics=Analytics(store.ledger, world),

@@ -22,7 +22,7 @@ class Engine:
     def __init__(self, parts: bootstrap.Parts) -> None:
         self.loaded, self.settings, self.data_dir = parts.loaded, parts.loaded.settings, parts.data_dir
         self.world, self.bus, self.store = parts.world, parts.bus, parts.store
-        self.provider_keys, self.llm = parts.provider_keys, parts.llm
+        self.provider_keys, self.llm, self.library = parts.provider_keys, parts.llm, parts.library
         self.workflows, self.migrations, self.analytics = parts.workflows, parts.migrations, parts.analytics
         self.chats, self.agents, self.doctor = parts.chats, parts.agents, parts.doctor
 

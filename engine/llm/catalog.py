@@ -1,6 +1,6 @@
 """What is there: every provider with its state, and the models of all of them."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from engine.kernel.bus import Bus
@@ -17,9 +17,15 @@ class CatalogChanged:
 class Catalog:
     """Kept up to date by `engine.llm.discovery`; reading it asks nobody."""
 
-    def __init__(self, bus: Bus, order: Sequence[str]) -> None:
-        """`order` is the ids of the providers, as they are shown."""
-        self._bus, self._order = bus, order
+    def __init__(
+        self,
+        bus: Bus,
+        order: Sequence[str],
+        enrich: Callable[[ProviderStatus], ProviderStatus] = lambda status: status,
+    ) -> None:
+        """`order` is the ids of the providers, as they are shown. `enrich` adds what providers do not say of their
+        models (`engine.llm.library`)."""
+        self._bus, self._order, self._enrich = bus, order, enrich
         self._providers: dict[str, ProviderStatus] = {}
 
     @property
@@ -32,6 +38,7 @@ class Catalog:
         return tuple(model for status in self.providers.values() if status.state == "up" for model in status.models)
 
     def update(self, status: ProviderStatus) -> None:
+        status = self._enrich(status)
         if self._providers.get(status.id) != status:
             self._providers[status.id] = status
             self._bus.publish([CatalogChanged(status)])

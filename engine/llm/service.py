@@ -18,6 +18,7 @@ from engine.kernel.errors import (
     ProviderTimeout,
 )
 from engine.kernel.world import World
+from engine.llm import prices
 from engine.llm.answering import Answer
 from engine.llm.attempts import Attempt, Attempts, Target, Targets, attempts_json
 from engine.llm.catalog import Catalog
@@ -350,7 +351,7 @@ class Llm:
             provider=model.provider,
             model=model.name,
             usage=usage,
-            cost_usd=run.cost_usd if run.cost_usd is not None else cost_of(usage, model),
+            cost_usd=run.cost_usd if run.cost_usd is not None else prices.cost(usage, model.price),
             ttft_s=None if run.first is None else run.first - run.started,
             duration_s=now - run.started,
             error=error,
@@ -359,13 +360,6 @@ class Llm:
         await self._journal.record(record)
         self._bus.publish([RequestEnded(record)])
         return record
-
-
-def cost_of(usage: Usage, model: Model) -> Decimal | None:
-    """What a request cost in US dollars, or None when the price is unknown."""
-    if model.price is None:
-        return None
-    return (usage.prompt * model.price.input + usage.output * model.price.output) / 1_000_000
 
 
 def _checked(request: ChatRequest) -> None:
