@@ -288,16 +288,22 @@ def _request_out(one: RequestRecord) -> Mapping[str, Any]:
         "provider": one.provider, "model": one.model,
         "usage": [usage.input, usage.cache_read, usage.cache_write, usage.output, usage.counted],
         "costUsd": None if one.cost_usd is None else str(one.cost_usd), "ttftS": one.ttft_s,
-        "durationS": one.duration_s, "error": one.error, "decision": one.decision,
+        "durationS": one.duration_s, "error": one.error, "decision": one.decision, "attempts": one.attempts,
+        "retries": one.retries, "key": one.key, "app": one.app, "agent": one.agent, "workflow": one.workflow,
+        "token": one.token, "price": one.price, "warnings": list(one.warnings), "tokensPerS": one.tokens_per_s,
+        "referenceUsd": None if one.reference_usd is None else str(one.reference_usd),
     }  # fmt: skip
 
 
 def _request_in(row: Mapping[str, Any]) -> RequestRecord:
-    cost = row["costUsd"]
+    cost, reference = row["costUsd"], row.get("referenceUsd")
     return RequestRecord(
         _text(row["id"]), moment(row["at"]), row["face"], row["asked"], row["provider"], row["model"],
         Usage(*row["usage"]), None if cost is None else Decimal(cost), row["ttftS"], row["durationS"], row["error"],
-        row["decision"],
+        row["decision"], row.get("attempts", 1), row.get("retries", 0), row.get("key", ""),
+        row.get("app", row["face"]),  # exports of the first version name no app
+        row.get("agent", ""), row.get("workflow", ""), row.get("token", ""), row.get("price"),
+        None if reference is None else Decimal(reference), row.get("tokensPerS"), tuple(row.get("warnings", ())),
     )  # fmt: skip
 
 

@@ -214,7 +214,13 @@ class Shelf(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class RequestRecord:
-    """One request to a model, as it ended. `cost_usd` None is unknown. Times are in seconds. `error` is a code."""
+    """One request to a model, as it ended. `cost_usd` None is unknown. Times are in seconds. `error` is a code.
+
+    `attempts` is how many models were asked, `retries` how often one was asked again. `key` is the label of the key
+    that was used, never the key. `app` is who asked, `agent` how it called itself (user agent); `workflow` and `token`
+    are what it was asked for, where that was said. `price` is what was charged for a million tokens of each kind
+    (`engine.llm.prices.charged`), `reference_usd` what the reference model would have cost.
+    """
 
     id: str
     at: datetime
@@ -228,6 +234,33 @@ class RequestRecord:
     duration_s: float
     error: str
     decision: Mapping[str, Any]
+    attempts: int = 1
+    retries: int = 0
+    key: str = ""
+    app: str = ""
+    agent: str = ""
+    workflow: str = ""
+    token: str = ""
+    price: Mapping[str, Any] | None = None
+    reference_usd: Decimal | None = None
+    tokens_per_s: float | None = None
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class RequestQuery:
+    """Which requests are wanted, newest first; what is None does not matter. `failed` wants those that ended in an
+    error, or the others. `before` is the id of the last one of the page before."""
+
+    provider: str | None = None
+    model: str | None = None
+    app: str | None = None
+    workflow: str | None = None
+    failed: bool | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    first: int = 50
+    before: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,15 +272,86 @@ class Spend:
     cost_usd: Decimal
 
 
+@dataclass(frozen=True, slots=True)
+class SpendKey:
+    """What sums are kept by. `day` is one of UTC."""
+
+    day: date
+    provider: str
+    model: str
+    app: str = ""
+    workflow: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SpendSums:
+    """What some requests came to. `failed` ended in an error; `unpriced` are those whose cost is unknown, `uncounted`
+    those whose tokens were estimated. `reference_usd` is what the reference model would have cost for those of which
+    both costs are known, and `compared_usd` what they did cost."""
+
+    requests: int = 0
+    failed: int = 0
+    unpriced: int = 0
+    uncounted: int = 0
+    input: int = 0
+    cache_read: int = 0
+    cache_write: int = 0
+    output: int = 0
+    cost_usd: Decimal = Decimal(0)
+    reference_usd: Decimal = Decimal(0)
+    compared_usd: Decimal = Decimal(0)
+
+    @classmethod
+    def of(cls, record: RequestRecord) -> "SpendSums":
+        """One request as a sum."""
+        usage, cost, reference = record.usage, record.cost_usd, record.reference_usd
+        compared = cost is not None and reference is not None
+        return cls(
+            1,
+            int(bool(record.error)),
+            int(cost is None),
+            int(not usage.counted),
+            usage.input,
+            usage.cache_read,
+            usage.cache_write,
+            usage.output,
+            cost or Decimal(0),
+            reference if compared and reference is not None else Decimal(0),
+            cost if compared and cost is not None else Decimal(0),
+        )
+
+    def __add__(self, other: "SpendSums") -> "SpendSums":
+        return SpendSums(*(getattr(self, name) + getattr(other, name) for name in SpendSums.__slots__))
+
+    @property
+    def tokens(self) -> int:
+        return self.input + self.cache_read + self.cache_write + self.output
+
+
+def spend_key(record: RequestRecord) -> SpendKey:
+    """The sum that a request belongs to."""
+    return SpendKey(record.at.date(), record.provider, record.model, record.app, record.workflow)
+
+
 class Journal(Protocol):
     """What was asked of models, and what it cost."""
 
-    async def record(self, record: RequestRecord) -> None: ...
+    async def record(self, record: RequestRecord, content: Mapping[str, Any] | None = None) -> None:
+        """Keep a request, with what was said in it where the user wants that, and add it to the sums."""
+        ...
 
     async def request(self, request_id: str) -> RequestRecord | None: ...
 
+    async def content(self, request_id: str) -> Mapping[str, Any] | None:
+        """What was said, where that was kept."""
+        ...
+
     async def recent(self, limit: int = 50) -> Sequence[RequestRecord]:
         """Newest first."""
+        ...
+
+    async def requests(self, query: RequestQuery) -> Sequence[RequestRecord]:
+        """At most `query.first` of them, newest first."""
         ...
 
     def every(self) -> AsyncIterator[RequestRecord]:
@@ -256,6 +360,17 @@ class Journal(Protocol):
 
     async def spend(self, day: date) -> Spend:
         """What a day (UTC) came to; kept as requests end, not summed up."""
+        ...
+
+    async def sums(
+        self, since: date, until: date, *, app: str | None = None, workflow: str | None = None
+    ) -> Sequence[tuple[SpendKey, SpendSums]]:
+        """The sums of the days from `since` up to, and not including, `until`, in order. They are kept as requests end:
+        reading them takes as long for a million requests as for a thousand."""
+        ...
+
+    async def forget(self, before: datetime) -> int:
+        """Remove the requests from before a moment, with what was said in them; the sums stay. How many."""
         ...
 
 

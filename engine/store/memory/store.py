@@ -3,9 +3,8 @@
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from datetime import date, datetime
-from decimal import Decimal
+from dataclasses import astuple, dataclass, field, replace
+from datetime import date, datetime, timedelta
 from itertools import islice
 from typing import Any
 
@@ -19,7 +18,18 @@ from engine.rules.fields import value_of
 from engine.rules.values import same_json
 from engine.store import codec
 from engine.store.once import answers
-from engine.store.ports import Change, Document, Once, RequestRecord, Spend, TokenQuery
+from engine.store.ports import (
+    Change,
+    Document,
+    Once,
+    RequestQuery,
+    RequestRecord,
+    Spend,
+    SpendKey,
+    SpendSums,
+    TokenQuery,
+    spend_key,
+)
 from engine.workflows import conflicts
 from engine.workflows.model import Workflow
 
@@ -251,23 +261,67 @@ class MemoryShelf:
 @dataclass
 class MemoryJournal:
     _records: dict[str, RequestRecord] = field(default_factory=dict)
+    _contents: dict[str, str] = field(default_factory=dict)
+    _sums: dict[SpendKey, SpendSums] = field(default_factory=dict)
 
-    async def record(self, record: RequestRecord) -> None:
+    async def record(self, record: RequestRecord, content: Mapping[str, Any] | None = None) -> None:
         self._records[record.id] = record
+        if content is not None:
+            self._contents[record.id] = codec.dumps(dict(content))
+        key = spend_key(record)
+        self._sums[key] = self._sums.get(key, SpendSums()) + SpendSums.of(record)
 
     async def request(self, request_id: str) -> RequestRecord | None:
         return self._records.get(request_id)
 
+    async def content(self, request_id: str) -> Mapping[str, Any] | None:
+        text = self._contents.get(request_id)
+        return None if text is None else codec.loads(text)
+
     async def recent(self, limit: int = 50) -> Sequence[RequestRecord]:
-        return [self._records[id] for id in sorted(self._records, reverse=True)[:limit]]
+        return await self.requests(RequestQuery(first=limit))
+
+    async def requests(self, query: RequestQuery) -> Sequence[RequestRecord]:
+        found = (one for _, one in sorted(self._records.items(), reverse=True) if _asked_for(one, query))
+        return list(islice(found, query.first))
 
     async def every(self) -> AsyncIterator[RequestRecord]:
         for id in sorted(self._records):
             yield self._records[id]
 
     async def spend(self, day: date) -> Spend:
-        costs = [record.cost_usd for record in self._records.values() if record.at.date() == day]
-        return Spend(len(costs), costs.count(None), sum((cost for cost in costs if cost is not None), Decimal(0)))
+        sums = sum((one for _, one in await self.sums(day, day + timedelta(days=1))), SpendSums())
+        return Spend(sums.requests, sums.unpriced, sums.cost_usd)
+
+    async def sums(
+        self, since: date, until: date, *, app: str | None = None, workflow: str | None = None
+    ) -> Sequence[tuple[SpendKey, SpendSums]]:
+        found = [
+            (key, sums)
+            for key, sums in self._sums.items()
+            if since <= key.day < until and app in (None, key.app) and workflow in (None, key.workflow)
+        ]
+        return sorted(found, key=lambda one: astuple(one[0]))
+
+    async def forget(self, before: datetime) -> int:
+        old = [record.id for record in self._records.values() if record.at < before]
+        for id in old:
+            del self._records[id]
+            self._contents.pop(id, None)
+        return len(old)
+
+
+def _asked_for(record: RequestRecord, query: RequestQuery) -> bool:
+    return (
+        query.provider in (None, record.provider)
+        and query.model in (None, record.model)
+        and query.app in (None, record.app)
+        and query.workflow in (None, record.workflow)
+        and query.failed in (None, bool(record.error))
+        and (query.since is None or record.at >= query.since)
+        and (query.until is None or record.at < query.until)
+        and (query.before is None or record.id < query.before)
+    )
 
 
 class MemoryStore:

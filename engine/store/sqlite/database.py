@@ -250,7 +250,10 @@ def _migrate(connection: sqlite3.Connection, path: Path, now: datetime) -> None:
         connection.execute("begin immediate")
         try:
             for statement in STEPS[number]:
-                connection.execute(statement)
+                if callable(statement):
+                    statement(connection)
+                else:
+                    connection.execute(statement)
             connection.execute(f"pragma user_version={number + 1}")
             connection.execute("commit")
         except BaseException:

@@ -51,7 +51,7 @@ priced = st.builds(Price, money, money, maybe, maybe, tiers)
         # where no price is listed for the cache, its tokens are charged as input
         (Price(Decimal(2), Decimal(8)), Usage(0, 1_000_000, 1_000_000, 0), "4"),
         # a tier that lists no price of its own for the cache keeps the one below it
-        (Price(Decimal(1), Decimal(1), Decimal("0.1"), tiers=(Tier(9, Decimal(2)),)), Usage(1_000_000, 1_000_000), "2.1"),
+        (Price(Decimal(1), Decimal(1), Decimal("0.1"), tiers=(Tier(9, Decimal(2)),)), Usage(10**6, 10**6), "2.1"),
         (FREE, Usage(10**9, 10**9, 10**9, 10**9), "0"),
     ],
 )  # fmt: skip

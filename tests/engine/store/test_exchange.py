@@ -16,7 +16,7 @@ from engine.store.exchange import Exchanged, export, import_, look_through
 from engine.store.memory.store import MemoryStore
 from engine.store.ports import TokenQuery
 from engine.workflows.archive import Archive
-from tests.contract.test_journal_contract import record
+from tests.contract.test_journal_contract import FULL, record
 from tests.support import APPROVAL, FORK, NOON
 
 
@@ -39,7 +39,7 @@ async def full(workflows, store, clock):
     await store.shelf.put("turn", "2", {"text": "y"}, parent="1")
     await store.shelf.put("key", "openai", {"provider": "openai"})
     await store.journal.record(record())
-    await store.journal.record(record("2", None))
+    await store.journal.record(record("2", None, **FULL))
     return store
 
 

@@ -170,7 +170,7 @@ async def test_a_damaged_page_is_said_when_it_is_met(file):
         await store.shelf.put("note", f"{number}", {"text": "x" * 500})
     await store.close()
     pages = bytearray(file.read_bytes())
-    for start in range(4096 * 12, len(pages) - 4096, 4096):
+    for start in range(4096 * 24, len(pages) - 4096, 4096):
         pages[start : start + 200] = bytes(200)
     file.write_bytes(pages)
     store = await SqliteStore.open(file, NOON)

@@ -2,21 +2,25 @@
 
 import sqlite3
 from datetime import timedelta
+from decimal import Decimal
 
 import pytest
 
 from engine.kernel.caller import PROGRAM
+from engine.llm.messages import Usage
 from engine.nets import notation
 from engine.nets.firing import choose_mode, fire
 from engine.nets.token import Event, Token
 from engine.store import codec
-from engine.store.ports import TokenQuery
+from engine.store.ports import Spend, SpendKey, SpendSums, TokenQuery
 from engine.store.sqlite.migrations import m0001_foundation
 from engine.store.sqlite.store import SqliteStore
 from engine.workflows import chain
 from engine.workflows.chain import microseconds
+from tests.contract.test_journal_contract import record
 from tests.support import APPROVAL, NOON
 
+COSTS = [*((NOON, "0.1") for _ in range(10)), (NOON, None), (NOON.replace(hour=0) + timedelta(days=1), "5")]
 ENDS = {"t1": (), "t2": ("submit",), "t3": ("submit", "approve")}
 
 
@@ -64,6 +68,13 @@ def first_version(database):
                  microseconds(event.at), event.actor, event.hash),
             )  # fmt: skip
         connection.execute("insert into counts values ('approval_v1', ?, 1)", (state,))
+    for number, (at, cost) in enumerate(COSTS):
+        connection.execute(
+            "insert into requests values "
+            "(?, ?, 'command', 'auto', 'openai', 'gpt', 1, 2, 3, 4, 1, ?, 0.5, 1.5, '', '{}')",
+            (f"r{number}", microseconds(at), cost),
+        )
+    connection.execute("insert into spend values ('2026-08-01', 11, 1, '1.0')")
     connection.execute("pragma user_version=1")
     connection.commit()
     connection.close()
@@ -86,6 +97,29 @@ async def test_tokens_histories_and_chains_come_over(first_version, workflows_on
     assert await workflows.damages() == []
     assert [event.position for event in await store.ledger.events(0)] == [1, 2, 3, 4, 5, 6]
     assert (await workflows.fire("t2", "approve", caller=PROGRAM)).status == "completed"
+    await store.close()
+
+
+async def test_requests_come_over_with_their_sums(first_version):
+    store = await SqliteStore.open(first_version, NOON)
+    found = [one async for one in store.journal.every()]
+    assert [(one.at, one.cost_usd) for one in sorted(found, key=lambda one: int(one.id[1:]))] == [
+        (at, None if cost is None else Decimal(cost)) for at, cost in COSTS
+    ]
+    assert {(one.app, one.usage, one.price, one.warnings) for one in found} == {
+        ("command", Usage(1, 2, 3, 4), None, ())
+    }
+    day = NOON.date()
+    assert await store.journal.sums(day, day + timedelta(days=2)) == [
+        (
+            SpendKey(day, "openai", "gpt", "command"),
+            SpendSums(11, 0, 1, 0, 11, 22, 33, 44, Decimal("1.0")),  # exact: ten times 0.1 is no 0.9999999999999999
+        ),
+        (SpendKey(day + timedelta(days=1), "openai", "gpt", "command"), SpendSums(1, 0, 0, 0, 1, 2, 3, 4, Decimal(5))),
+    ]
+    assert await store.journal.spend(day) == Spend(11, 1, Decimal("1.0"))
+    await store.journal.record(record("z", "0.1", provider="openai", model="gpt", app="command"))
+    assert (await store.journal.spend(day)).cost_usd == Decimal("1.1")
     await store.close()
 
 
