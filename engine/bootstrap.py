@@ -28,9 +28,11 @@ from engine.llm.catalog import Catalog
 from engine.llm.discovery import Discovery
 from engine.llm.library import Library
 from engine.llm.ports import Provider
+from engine.llm.priors import Priors
 from engine.llm.providers.embedded.provider import EmbeddedProvider
 from engine.llm.providers.ollama import OllamaProvider
 from engine.llm.providers.openai.provider import OpenAIProvider
+from engine.llm.routing.policies import DIALS, read_policies, with_dial
 from engine.llm.service import Llm
 from engine.store.memory.store import MemoryStore
 from engine.store.ports import Store
@@ -91,7 +93,8 @@ async def build(
         library = Library(data_dir / "models", lambda: world.now().date())
         catalog = Catalog(bus, list(providers), library.enriched)
         discovery = Discovery(providers, catalog)
-        llm = Llm(providers, catalog, discovery, store.journal, bus, world)
+        policies = with_dial(read_policies(settings.routes), DIALS[settings.dial])
+        llm = Llm(providers, catalog, discovery, store.journal, bus, world, policies, _priors)
         workflows = Workflows(store.ledger, bus, world, store.jobs)
         await _load_examples(workflows)
         loading = asyncio.create_task(_load_keys(keys, discovery, providers), name="keys")
@@ -198,6 +201,10 @@ def _addresses(settings: Settings) -> dict[str, str]:
         "google": "https://generativelanguage.googleapis.com",
         "azure": settings.azure_endpoint,
     }
+
+
+def _priors() -> Priors:
+    return Priors(orjson.loads((assets.folder() / "models" / "quality.json").read_bytes()))
 
 
 async def _load_keys(keys: Keys, discovery: Discovery, providers: Mapping[str, Provider]) -> None:

@@ -310,10 +310,8 @@ class ChatScreen(Place):
             self._show_meter()
 
     def _model_choices(self) -> list[Choice]:
-        from engine.llm.routing import ABOUT  # loaded with the engine, which is open here
-
         models = sorted(self.engine.llm.catalog.models, key=lambda model: "chat" not in model.abilities)
-        virtual = [Choice(name, name, about) for name, about in ABOUT.items()]
+        virtual = [Choice(name, name, policy.about) for name, policy in self.engine.llm.policies.items()]
         return virtual + [
             Choice(model.id, model.name, about_model(model), off="chat" not in model.abilities) for model in models
         ]

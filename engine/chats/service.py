@@ -11,8 +11,8 @@ from engine.kernel.caller import Caller
 from engine.kernel.errors import CircuitBreakerError, InvalidInput, NotFound
 from engine.kernel.world import World
 from engine.llm.answering import Answer
+from engine.llm.counting import CHARACTERS_PER_TOKEN
 from engine.llm.messages import ChatMessage, ChatRequest, ReasoningDelta, TextDelta
-from engine.llm.routing import CHARACTERS_PER_TOKEN
 from engine.llm.service import Llm
 from engine.store.ports import Shelf
 

@@ -159,6 +159,11 @@ class Settings:
         "", "providers.azure.endpoint", _url, "Address of an Azure OpenAI resource.",
         "AZURE_OPENAI_ENDPOINT",
     )  # fmt: skip
+    dial: str = _setting(
+        "balanced", "routing.dial", _choice("quality", "balanced", "saving"),
+        "How good a model must be for a hard prompt, before price and speed count.",
+        "CIRCUIT_BREAKER_ROUTING_DIAL",
+    )  # fmt: skip
     endpoints: Mapping[str, Mapping[str, Any]] = _tables(
         "endpoints", "More providers, a table for each: `[endpoints.NAME]` with kind, url and what that kind needs."
     )

@@ -2,6 +2,7 @@
 
 from engine.llm.messages import ChatRequest, File, Image, Part, Reasoning, Text
 
+CHARACTERS_PER_TOKEN = 3.6  # of a text that was written, on average
 PICTURE_TOKENS = 1000
 FILE_TOKENS = 3000
 

@@ -148,6 +148,10 @@ class Health:
             state = breaker.state(now)
             yield BreakerRow(provider, model, label_of(key), state, breaker.failures, wait, breaker.why)
 
+    def busy(self, model: Model) -> int:
+        """How many requests its provider has."""
+        return sum(count for (provider, _), count in self._busy.items() if provider == model.provider)
+
     # -- keys -------------------------------------------------------------------------------------------------------
 
     def order(self, model: Model, keys: Sequence[str]) -> list[str]:

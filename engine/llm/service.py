@@ -2,10 +2,11 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
+from typing import Any
 
 from engine.kernel.bus import Bus
 from engine.kernel.caller import Caller
@@ -22,9 +23,9 @@ from engine.llm import prices
 from engine.llm.answering import Answer
 from engine.llm.attempts import Attempt, Attempts, Target, Targets, attempts_json
 from engine.llm.catalog import Catalog
-from engine.llm.counting import prompt_tokens
+from engine.llm.counting import CHARACTERS_PER_TOKEN, prompt_tokens
 from engine.llm.discovery import Discovery
-from engine.llm.health import Health
+from engine.llm.health import Health, label_of
 from engine.llm.messages import (
     ChatRequest,
     Chunk,
@@ -39,9 +40,12 @@ from engine.llm.messages import (
 )
 from engine.llm.model import Model
 from engine.llm.ports import Provider
+from engine.llm.priors import Priors
 from engine.llm.remembered import Remembered
-from engine.llm.routing import CHARACTERS_PER_TOKEN, Decision, decide, decide_embedding
+from engine.llm.routing import Decision, Needs, Policy, choose, decide, decide_embedding
+from engine.llm.routing.policies import BUILT_IN
 from engine.llm.shared import Shared
+from engine.llm.standings import Standings
 from engine.llm.tool_loops import ToolLoops
 from engine.store.ports import Journal, RequestRecord
 
@@ -71,8 +75,12 @@ class _Run:
     failed: list[Attempt] = field(default_factory=list)
     first: float | None = None
     characters: int = 0
+    asked: int = 0
+    retries: int = 0
+    key: str = ""
     usage: Usage | None = None
     cost_usd: Decimal | None = None
+    tokens_per_s: float | None = None
     notes: list[Noted] = field(default_factory=list)
 
 
@@ -94,10 +102,14 @@ class Llm:
         journal: Journal,
         bus: Bus,
         world: World,
+        policies: Mapping[str, Policy] = BUILT_IN,
+        skills: Callable[[], Priors] = Priors,
     ) -> None:
+        """`policies` are the virtual models. `skills` gives what is known of how good models are, when first wanted."""
         self._providers, self.catalog, self.discovery = providers, catalog, discovery
         self._journal, self._bus, self._world = journal, bus, world
-        self.health = Health(world)
+        self.policies, self.health = policies, Health(world)
+        self._standings = Standings(self.health, skills, lambda model: providers[model.provider].keys())
         self._loops, self._remembered, self._embedding = ToolLoops(), Remembered(), Shared[Embeddings]()
 
     async def explain(self, request: ChatRequest) -> Decision:
@@ -108,7 +120,17 @@ class Llm:
     def decide(self, request: ChatRequest) -> Decision:
         """Decide with what is known of the models now. Raises what `routing.decide` raises."""
         _checked(request)
-        return decide(request, self.catalog.models)
+        same = self._loops.model_of(request)
+        return decide(request, self.catalog.models, self._standings.of, self.policies, same_model=same)
+
+    def replay(self, record: RequestRecord, policy: str) -> Decision | None:
+        """What `policy` would have decided for a request of the log, with the models of today; None when the log has
+        not kept what it needed. Raises what `routing.choose` raises."""
+        kept = record.decision.get("needs")
+        if not isinstance(kept, Mapping):
+            return None
+        needs = replace(Needs.from_json(kept), asked=policy, strategy="", fallbacks=(), same_model="")
+        return choose(needs, self.catalog.models, self._standings.of, self.policies)
 
     async def chat(self, request: ChatRequest, caller: Caller) -> Answer:
         """Ask the best model; when it fails before its first chunk, with another key, and then the next one.
@@ -131,13 +153,14 @@ class Llm:
             async with _deadline(until):
                 opened = await self._raced(attempts, request.preferences.hedge_ms)
         except CircuitBreakerError as error:
-            await self._end(run, _asked_last(attempts, decision), error.code)
+            await self._end(run, _asked_last(run, attempts, decision), error.code)
             raise
         except asyncio.CancelledError:
-            await asyncio.shield(self._end(run, _asked_last(attempts, decision), "cancelled"))
+            await asyncio.shield(self._end(run, _asked_last(run, attempts, decision), "cancelled"))
             raise
         run.first = self._world.monotonic()
         target = opened.target
+        _asked_last(run, attempts, decision)
         answer = Answer(run.id, decision, target.model, target.place, attempts.asked, overhead, _nothing())
         answer.chunks = self._relay(answer, run, opened, until)
         await anext(answer.chunks)  # begun: closing it ends the request, whether or not somebody reads it
@@ -282,6 +305,7 @@ class Llm:
             error = problem.code if isinstance(problem, CircuitBreakerError) else Internal.code
             raise
         finally:
+            _asked_last(run, attempts, decision)
             await asyncio.shield(self._end(run, model, error))
 
     async def test(self, provider: str) -> Sequence[Model]:
@@ -333,6 +357,7 @@ class Llm:
         writing = now - (run.first or now)
         per_second = usage.output / writing if usage.output >= MEASURED_TOKENS and writing > 0 else None
         first = None if run.first is None or run.failed else run.first - run.started
+        run.tokens_per_s = per_second
         self.health.learn(target.model, first, per_second)
 
     async def _end(self, run: _Run, model: Model, error: str) -> RequestRecord:
@@ -343,6 +368,7 @@ class Llm:
             decision["attempts"] = attempts_json(run.failed)
         if run.notes:
             decision["notes"] = [{"code": note.code, "text": note.text} for note in run.notes]
+        tags = run.request.preferences.tags if isinstance(run.request, ChatRequest) else {}
         record = RequestRecord(
             id=run.id,
             at=self._world.now(),
@@ -351,11 +377,21 @@ class Llm:
             provider=model.provider,
             model=model.name,
             usage=usage,
-            cost_usd=run.cost_usd if run.cost_usd is not None else prices.cost(usage, model.price),
+            cost_usd=prices.cost(usage, model.price, run.cost_usd),
             ttft_s=None if run.first is None else run.first - run.started,
             duration_s=now - run.started,
             error=error,
             decision=decision,
+            attempts=run.asked,
+            retries=run.retries,
+            key=label_of(run.key),
+            app=tags.get("app", ""),
+            agent=run.caller.name,
+            workflow=tags.get("workflow", ""),
+            token=tags.get("token", ""),
+            price=prices.charged(usage, model.price, run.cost_usd),
+            tokens_per_s=run.tokens_per_s,
+            warnings=tuple(note.text for note in run.notes if note.code in ("dropped", "repaired", "cut")),
         )
         await self._journal.record(record)
         self._bus.publish([RequestEnded(record)])
@@ -371,8 +407,13 @@ def _checked(request: ChatRequest) -> None:
         )
 
 
-def _asked_last(attempts: "Attempts[_Opened]", decision: Decision) -> Model:
-    return attempts.last.model if attempts.last is not None else decision.ranked[0].model
+def _asked_last(run: _Run, attempts: "Attempts[Any]", decision: Decision) -> Model:
+    """The model that was asked last, with what it took to come to it noted."""
+    run.asked, run.retries = attempts.asked, attempts.retries
+    if attempts.last is None:
+        return decision.ranked[0].model
+    run.key = attempts.last.key
+    return attempts.last.model
 
 
 def _loop_time() -> float:

@@ -15,7 +15,6 @@ from engine.kernel.caller import Caller
 from engine.kernel.errors import CircuitBreakerError, NotFound
 from engine.llm.answering import Answer
 from engine.llm.messages import Finished
-from engine.llm.routing import ABOUT
 from server.edge import json_body, json_response
 from server.errors import bug, openai_body
 from server.openai import sse, wire
@@ -100,7 +99,7 @@ class OpenAIRoutes:
     async def _models(self) -> list[dict[str, Any]]:
         await self.engine.llm.discovery.first_round(FIRST_ROUND_S)
         providers = list(self.engine.llm.catalog.providers.values())
-        return wire.models_json(providers, ABOUT, self._now())
+        return wire.models_json(providers, self.engine.llm.policies, self._now())
 
     async def explain(self, request: Request) -> HTTPResponse:
         asked = wire.read(ChatCompletionRequest, json_body(request))

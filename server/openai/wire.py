@@ -34,6 +34,7 @@ from engine.llm.messages import (
     Usage,
 )
 from engine.llm.model import Model, ProviderStatus
+from engine.llm.routing import Policy
 
 MOST_MESSAGES = 10_000
 
@@ -302,10 +303,12 @@ def virtual_json(name: str, about: str, created: int) -> dict[str, Any]:
     return {"id": name, "object": "model", "created": created, "owned_by": "circuit-breaker", "description": about}
 
 
-def models_json(providers: Sequence[ProviderStatus], policies: Mapping[str, str], created: int) -> list[dict[str, Any]]:
+def models_json(
+    providers: Sequence[ProviderStatus], policies: Mapping[str, Policy], created: int
+) -> list[dict[str, Any]]:
     """All models: the virtual ones, then the real ones under their names; a name that another provider has too comes
     with its provider before it."""
-    rows = [virtual_json(name, about, created) for name, about in policies.items()]
+    rows = [virtual_json(name, policy.about, created) for name, policy in policies.items()]
     seen = set(policies)
     for status in providers:
         for model in status.models if status.state == "up" else ():

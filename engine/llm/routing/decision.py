@@ -3,7 +3,7 @@
 Gates come first (can the model do this at all), then a policy orders what is left.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from engine.kernel.errors import ContextTooLong, InvalidInput, NoModelFits, NotFound, nearest
 from engine.llm.catalog import named
@@ -15,26 +15,28 @@ from engine.llm.routing.policies import BUILT_IN, BY_TASK, SPREAD, STRATEGIES
 from engine.llm.routing.reading import needs_of
 from engine.llm.routing.scoring import in_order, weighed
 
-Standings = Mapping[str, Standing]
+StandingOf = Callable[[Model], Standing]
 Policies = Mapping[str, Policy]
 
-_NOTHING_KNOWN: Standings = {}
+
+def unknown(_: Model) -> Standing:
+    return Standing()
 
 
 def decide(
     request: ChatRequest,
     models: Sequence[Model],
-    standings: Standings = _NOTHING_KNOWN,
+    standing_of: StandingOf = unknown,
     policies: Policies = BUILT_IN,
     *,
     same_model: str = "",
 ) -> Decision:
     """Order the models that may answer `request`; see `choose`."""
-    return choose(needs_of(request, same_model=same_model), models, standings, policies)
+    return choose(needs_of(request, same_model=same_model), models, standing_of, policies)
 
 
 def choose(
-    needs: Needs, models: Sequence[Model], standings: Standings = _NOTHING_KNOWN, policies: Policies = BUILT_IN
+    needs: Needs, models: Sequence[Model], standing_of: StandingOf = unknown, policies: Policies = BUILT_IN
 ) -> Decision:
     """Order the models that may do what is needed.
 
@@ -46,8 +48,7 @@ def choose(
     """
     policy = policy_of(needs, policies)
     candidates = _all_of(policy, models) if policy else _chosen(needs, models, policies)
-    nothing = Standing()
-    verdicts = [(model, rejection(needs, policy, model, standings.get(model.id, nothing))) for model in candidates]
+    verdicts = [(model, rejection(needs, policy, model, standing_of(model))) for model in candidates]
     rejected = [no for _, no in verdicts if no]
     left = [model for model, no in verdicts if not no]
     if not left and (resting := [no for no in rejected if no.code == "breaker_open"]):
@@ -55,7 +56,7 @@ def choose(
         rejected = [no for no in rejected if no.code != "breaker_open"]
     if not left:
         raise _none_fits(needs, rejected, models)
-    ranked = _ranked(needs, policy, left, models, standings)
+    ranked = _ranked(needs, policy, left, models, standing_of)
     return Decision(needs.asked, policy.name if policy else "named", tuple(ranked), tuple(rejected), needs)
 
 
@@ -116,12 +117,12 @@ def _chosen(needs: Needs, models: Sequence[Model], policies: Policies) -> list[M
 
 
 def _ranked(
-    needs: Needs, policy: Policy | None, left: Sequence[Model], models: Sequence[Model], standings: Standings
+    needs: Needs, policy: Policy | None, left: Sequence[Model], models: Sequence[Model], standing_of: StandingOf
 ) -> list[Candidate]:
     if policy is None:
         ranked = [_named(model) for model in left]
     else:
-        ranked = weighed(needs, policy, left, standings)
+        ranked = weighed(needs, policy, left, standing_of)
         if policy.in_order:
             ranked = in_order(policy.models, models, ranked)
         first = {model.id for name in (needs.asked, *needs.fallbacks) for model in named(name, models)}

@@ -43,7 +43,7 @@ def rejection(needs: Needs, policy: Policy | None, model: Model, standing: Stand
 
 
 def _too_dear(needs: Needs, policy: Policy | None, model: Model) -> Rejected | None:
-    caps = [one for one in (needs.max_cost_per_1k_tokens, policy and policy.max_cost_per_1k_tokens) if one is not None]
+    caps = _limits(needs.max_cost_per_1k_tokens, policy.max_cost_per_1k_tokens if policy else None)
     if caps and model.price is not None and (dollars := float(model.price.output) / 1000) > min(caps):
         return Rejected(model, "over_cost_cap", f"costs ${dollars:.4f} for 1,000 tokens")
     if needs.budget is not None:
@@ -55,8 +55,12 @@ def _too_dear(needs: Needs, policy: Policy | None, model: Model) -> Rejected | N
     return None
 
 
+def _limits(*told: float | None) -> list[float]:
+    return [one for one in told if one is not None]
+
+
 def _not_now(needs: Needs, policy: Policy | None, model: Model, standing: Standing) -> Rejected | None:
-    limits = [one for one in (needs.max_latency_ms, policy and policy.max_latency_ms) if one is not None]
+    limits = _limits(needs.max_latency_ms, policy.max_latency_ms if policy else None)
     if limits and standing.speed.ttft_s is not None:
         takes = seconds(needs, model, standing)
         if takes * 1000 > min(limits):

@@ -44,16 +44,18 @@ class Needs:
 
     @classmethod
     def from_json(cls, body: Mapping[str, Any]) -> "Needs":
-        known = {name: body[name] for name in cls.__dataclass_fields__ if name in body}
-        return cls(**{name: tuple(value) if isinstance(value, list) else value for name, value in known.items()})
+        known: dict[str, Any] = {name: body[name] for name in cls.__dataclass_fields__ if name in body}
+        known |= {name: tuple(value) for name, value in known.items() if isinstance(value, list)}
+        return cls(**known)
 
 
 @dataclass(frozen=True, slots=True)
 class Standing:
     """What is known of a model beside what its provider says of it.
 
-    `skills` are from 0 to 1, and `source` says where they are from. `votes` are the sum and the number of the user's own
-    thumbs for each task. `blocked` and `no_memory` say why it cannot be asked now. `busy` is how many requests it has.
+    `skills` are from 0 to 1, and `source` says where they are from. `votes` are the sum and the number of the user's
+    own thumbs for each task. `blocked` and `no_memory` say why it cannot be asked now. `busy` is how many requests
+    it has.
     """
 
     skills: Mapping[str, float] = field(default_factory=dict)

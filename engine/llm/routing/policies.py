@@ -115,11 +115,13 @@ def _read(name: str, table: Mapping[str, Any], known: Mapping[str, Policy]) -> P
         raise _wrong(f"{where}.task", f"is {shown(str(task))}", f"Use one of {', '.join(TASKS)}.", [])
     favour = table.get("favour", {})
     if not isinstance(favour, Mapping) or not all(_number(value) for value in favour.values()):
-        raise _wrong(f"{where}.favour", "is not right", "Give a number from 0 for each model that is to be favoured.", [])
-    numbers = ("floor", "steeper", "max_cost_per_1k_tokens", "max_latency_ms")
-    for key in numbers:
+        raise _wrong(f"{where}.favour", "is not right", "Give a number from 0 for each model.", [])
+    numbers: dict[str, Any] = {}
+    for key in ("floor", "steeper", "max_cost_per_1k_tokens", "max_latency_ms"):
         if key in table and not _number(table[key]):
             raise _wrong(f"{where}.{key}", f"is {shown(str(table[key]))}", "Give a number from 0.", [])
+        if key in table:
+            numbers[key] = float(table[key])
     for key in ("in_order", "local_only", "cache"):
         if not isinstance(table.get(key, False), bool):
             raise _wrong(f"{where}.{key}", f"is {shown(str(table[key]))}", "Give true or false.", [])
@@ -133,7 +135,7 @@ def _read(name: str, table: Mapping[str, Any], known: Mapping[str, Policy]) -> P
         in_order=table.get("in_order", base.in_order),
         local_only=table.get("local_only", base.local_only),
         cache=table.get("cache", base.cache),
-        **{key: float(table[key]) for key in numbers if key in table},
+        **numbers,
     )
 
 

@@ -24,7 +24,10 @@ TASK_NAMES = {
 
 _CODE = (
     (re.compile(r"```"), "a code fence"),
-    (re.compile(r"\b[\w/-]+\.(py|rs|ts|tsx|js|go|java|c|cpp|h|rb|sh|sql|toml|yaml|yml|json|html|css)\b"), "a file name"),
+    (
+        re.compile(r"\b[\w/-]+\.(py|rs|ts|tsx|js|go|java|c|cpp|h|rb|sh|sql|toml|yaml|yml|json|html|css)\b"),
+        "a file name",
+    ),
     (re.compile(r"Traceback \(most recent call last\)|^\s+at \S+\(\S+:\d+\)|panicked at", re.M), "a stack trace"),
     (re.compile(r"^(diff --git|@@ |\+\+\+ |--- )", re.M), "a diff"),
     (re.compile(r"\b(def|class|fn|func|import|SELECT|const|let|#include)\b[^.\n]{0,60}[({;:=]"), "a line of code"),
@@ -39,7 +42,8 @@ _CODE = (
 )
 _CREATIVE = (
     re.compile(
-        r"\b(write|compose|invent|tell|make up)\b.{0,30}\b(story|poem|haiku|song|lyrics|slogan|tale|limerick|novel|scene|joke)\b",
+        r"\b(write|compose|invent|tell|make up)\b.{0,30}"
+        r"\b(story|poem|haiku|song|lyrics|slogan|tale|limerick|novel|scene|joke)\b",
         re.I | re.S,
     ),
     "it asks for a piece of writing",
@@ -50,9 +54,14 @@ _ANALYSIS = (
     (re.compile(r"(^|\n)\s*\|.*\|.*\|"), "a table"),
     (re.compile(r"(\d[\d,.]*\s*(%|€|\$|kg|km|ms)?[\s,;]+){6}"), "many numbers"),
 )  # fmt: skip
-_REASONING = re.compile(r"\b(why|prove|derive|step by step|trade-?offs?|compare|design|plan|strategy|root cause)\b", re.I)
+_REASONING = re.compile(
+    r"\b(why|prove|derive|step by step|trade-?offs?|compare|design|plan|strategy|root cause)\b", re.I
+)
 _STEPS = re.compile(r"(^|\n)\s*(\d+[.)]|[-*])\s+\S")
-_EASY = re.compile(r"^\s*(hi|hello|hey|thanks|thank you|good (morning|evening)|what is|what's|define|translate|rewrite|fix the typo)\b", re.I)
+_EASY = re.compile(
+    r"^\s*(hi|hello|hey|thanks|thank you|good (morning|evening)|what is|what's|define|translate|rewrite|correct)\b",
+    re.I,
+)
 
 
 def needs_of(request: ChatRequest, *, same_model: str = "") -> Needs:

@@ -1,6 +1,6 @@
 """How candidates are weighed. Pure: each score is a sum of named parts, which its reasons show."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from engine.llm.catalog import named
 from engine.llm.model import Model
@@ -33,13 +33,11 @@ def quality_of(task: str, tools: bool, standing: Standing) -> float | None:
 
 
 def weighed(
-    needs: Needs, policy: Policy, models: Sequence[Model], standings: Mapping[str, Standing]
+    needs: Needs, policy: Policy, models: Sequence[Model], standing_of: Callable[[Model], Standing]
 ) -> list[Candidate]:
     """All of `models`, best first. Those that do not reach the policy's floor of quality come after the others; the
     demonstration model comes last."""
-    nothing = Standing()
-    rows = [(model, standings.get(model.id, nothing)) for model in models]
-    scored = [_scored(needs, policy, model, standing) for model, standing in rows]
+    scored = [_scored(needs, policy, model, standing_of(model)) for model in models]
     floor = policy.floor + policy.steeper * needs.difficulty
     best = max((one.quality or 0.0 for one in scored), default=0.0)
 
@@ -65,12 +63,13 @@ def _scored(needs: Needs, policy: Policy, model: Model, standing: Standing) -> C
         return Candidate(model, 0.0, ("tiny demonstration model, taken when nothing else is there",), quality)
     weights, total = policy.weights, policy.weights.total
     dollars, takes = cost_usd(needs, model), seconds(needs, model, standing)
+    task, same = policy.task or needs.task, model.id == needs.same_model
     parts: list[tuple[float, float, str]] = [
-        (weights.quality, 0.3 if quality is None else quality, _quality_words(policy.task or needs.task, quality, standing)),
+        (weights.quality, 0.3 if quality is None else quality, _quality_words(task, quality, standing)),
         (weights.cost, 0.3 if dollars is None else cheapness(dollars), _cost_words(model, dollars)),
         (weights.latency, quickness(takes), _time_words(model, takes, standing)),
         (weights.reliability, standing.speed.success, f"{standing.speed.success:.0%} of its answers came"),
-        (weights.stickiness, float(model.id == needs.same_model), "answered before" if model.id == needs.same_model else ""),
+        (weights.stickiness, float(same), "answered before" if same else ""),
         (weights.load, 1 / (1 + standing.busy), f"{standing.busy} requests under way" if weights.load else ""),
     ]
     score = sum(weight * value for weight, value, _ in parts) / total

@@ -10,7 +10,6 @@ from engine.kernel.caller import PROGRAM
 from engine.kernel.errors import (
     ContextTooLong,
     InvalidInput,
-    NoModelFits,
     NotFound,
     ProviderAuth,
     ProviderError,
@@ -248,7 +247,7 @@ async def test_explaining_asks_nobody_and_writes_nothing(bench):
     [
         (ChatRequest("auto", ()), InvalidInput),
         (ASK.for_model("nothing"), NotFound),
-        (ChatRequest("small", (ChatMessage.of("user", "x" * 10_000),)), NoModelFits),
+        (ChatRequest("small", (ChatMessage.of("user", "x" * 10_000),)), ContextTooLong),
     ],
 )
 async def test_what_cannot_be_decided_is_not_recorded(bench, request_, error):

@@ -7,6 +7,7 @@ from urllib.parse import quote
 
 import pytest
 
+from engine.llm.routing.policies import BUILT_IN
 from tests.servers.scripted_openai import ScriptedOpenAI, vector
 from tests.serving import Served, served
 
@@ -16,7 +17,7 @@ NAMES = ["gpt-5-nano", "org/team/model:7b", "späte-größe:1b", "a%2Fb", "with 
 async def test_all_models_are_listed_the_virtual_ones_first(app: Served) -> None:
     answer = (await app.http.get(f"{app.openai}/models")).json()
     assert answer["object"] == "list"
-    assert [row["id"] for row in answer["data"]] == ["auto", "cb:cost-optimal", "gpt-5-nano", "text-embedding-3-small"]
+    assert [row["id"] for row in answer["data"]] == [*BUILT_IN, "gpt-5-nano", "text-embedding-3-small"]
     assert all({"id", "object", "created", "owned_by"} <= row.keys() for row in answer["data"])
 
 

@@ -22,6 +22,7 @@ from engine.llm.messages import (
     Usage,
 )
 from engine.llm.model import Model, ProviderStatus
+from engine.llm.routing.policies import BUILT_IN
 from server.openai import wire
 from server.openai.wire import ChatCompletionRequest, EmbeddingsRequest
 
@@ -245,5 +246,5 @@ def test_a_name_that_two_providers_have_is_listed_with_its_provider() -> None:
         ProviderStatus("b", "B", "up", models=(Model("b", "same"),)),
         ProviderStatus("c", "C", "down", models=(Model("c", "gone"),)),
     ]
-    rows = wire.models_json(providers, {"auto": "picks"}, 5)
+    rows = wire.models_json(providers, {"auto": BUILT_IN["auto"]}, 5)
     assert [row["id"] for row in rows] == ["auto", "same", "a/auto", "b/same"]

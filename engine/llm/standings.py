@@ -1,0 +1,45 @@
+"""What is known of models beside what their providers say, for routing: put together when it is looked at."""
+
+from collections.abc import Callable, Mapping, Sequence
+
+from engine.llm.health import Health
+from engine.llm.model import Model
+from engine.llm.priors import Prior, Priors
+from engine.llm.routing.model import Standing
+
+Votes = Mapping[str, Mapping[str, tuple[float, int]]]
+
+
+class Standings:
+    """Gives the standing of a model by itself. `votes` are by the model's id, then by task; `unfit` says why a model
+    does not fit the memory that is free."""
+
+    def __init__(
+        self,
+        health: Health,
+        priors: Callable[[], Priors],
+        keys: Callable[[Model], Sequence[str]],
+        unfit: Callable[[Model], str] = lambda _: "",
+    ) -> None:
+        self._health, self._find, self._keys, self._unfit = health, priors, keys, unfit
+        self._priors: Priors | None = None
+        self._known: dict[str, Prior | None] = {}
+        self.votes: Votes = {}
+
+    def of(self, model: Model) -> Standing:
+        prior = self._prior(model)
+        return Standing(
+            prior.skills if prior else {},
+            prior.source if prior else "",
+            self.votes.get(model.id, {}),
+            self._health.speed(model),
+            self._health.open_reason(model, self._keys(model)),
+            self._unfit(model) if model.local else "",
+            self._health.busy(model),
+        )
+
+    def _prior(self, model: Model) -> Prior | None:
+        if model.id not in self._known:
+            self._priors = self._priors or self._find()
+            self._known[model.id] = self._priors.of(model)
+        return self._known[model.id]
