@@ -34,6 +34,7 @@ from engine.llm.providers.ollama import OllamaProvider
 from engine.llm.providers.openai.provider import OpenAIProvider
 from engine.llm.routing.policies import DIALS, read_policies, with_dial
 from engine.llm.service import Llm
+from engine.llm.votes import Votes
 from engine.store.memory.store import MemoryStore
 from engine.store.ports import Store
 from engine.store.sqlite import copies
@@ -94,7 +95,9 @@ async def build(
         catalog = Catalog(bus, list(providers), library.enriched)
         discovery = Discovery(providers, catalog)
         policies = with_dial(read_policies(settings.routes), DIALS[settings.dial])
-        llm = Llm(providers, catalog, discovery, store.journal, bus, world, policies, _priors)
+        votes = Votes(store.shelf)
+        await votes.load()
+        llm = Llm(providers, catalog, discovery, store.journal, bus, world, policies, _priors, votes)
         workflows = Workflows(store.ledger, bus, world, store.jobs)
         await _load_examples(workflows)
         loading = asyncio.create_task(_load_keys(keys, discovery, providers), name="keys")

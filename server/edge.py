@@ -12,10 +12,19 @@ from sanic.exceptions import SanicException
 from sanic.response import BaseHTTPResponse
 
 from engine.kernel.bus import Bus
-from engine.kernel.errors import CircuitBreakerError, Forbidden, InvalidInput, NotFound, TooLarge, shown
+from engine.kernel.errors import (
+    CircuitBreakerError,
+    Forbidden,
+    InvalidInput,
+    NoModelFits,
+    NotFound,
+    ProviderError,
+    TooLarge,
+    shown,
+)
 from engine.kernel.logs import request_id
 from engine.kernel.world import World
-from server.errors import bug, openai_body, openai_status, plain_body, retry_after, status_of
+from server.errors import body_for, bug, retry_after
 from server.hosts import may, names_this_machine
 from server.protocol import Limits
 
@@ -128,13 +137,13 @@ class Edge:
     async def _fail(self, request: Request, error: Exception) -> HTTPResponse:
         self._begin(request)
         known = self._known(error, request)
-        on_openai = request.path == "/v1" or request.path.startswith("/v1/")
-        status = openai_status(known) if on_openai else status_of(known)
+        status, body = body_for(request.path, known)
         headers = retry_after(known)
+        if isinstance(known, ProviderError | NoModelFits):
+            headers["x-should-retry"] = "false"  # that was tried here already; clients of OpenAI's SDKs heed it
         if isinstance(error, SanicException):
             status, headers = error.status_code, headers | error.headers
-        shape = openai_body if on_openai else plain_body
-        return json_response({"error": shape(known)}, status=status, headers=headers)
+        return json_response(body, status=status, headers=headers)
 
     def _known(self, error: Exception, request: Request) -> CircuitBreakerError:
         """The error in our words; of a bug, only where to look."""

@@ -67,6 +67,36 @@ def openai_body(error: CircuitBreakerError) -> dict[str, Any]:
     return body | ({"details": error.details} if error.details else {})
 
 
+_ANTHROPIC_TYPES: Mapping[int, str] = {
+    400: "invalid_request_error",
+    401: "authentication_error",
+    402: "billing_error",
+    403: "permission_error",
+    404: "not_found_error",
+    413: "request_too_large",
+    429: "rate_limit_error",
+    503: "overloaded_error",
+}
+
+
+def anthropic_body(error: CircuitBreakerError) -> dict[str, Any]:
+    """The error in Anthropic's shape (docs.anthropic.com, "Errors", 2026-08)."""
+    status = openai_status(error)
+    kind = _ANTHROPIC_TYPES.get(status, "invalid_request_error" if status < 500 else "api_error")
+    return {"type": "error", "error": {"type": kind, "message": str(error)}}
+
+
+def body_for(path: str, error: CircuitBreakerError) -> tuple[int, dict[str, Any]]:
+    """The status and the whole body of an error on the face that `path` belongs to."""
+    if path.startswith("/v1/messages"):
+        return openai_status(error), anthropic_body(error)
+    if path == "/v1" or path.startswith("/v1/"):
+        return openai_status(error), {"error": openai_body(error)}
+    if path.startswith("/api/"):
+        return openai_status(error), {"error": str(error)}  # Ollama's
+    return status_of(error), {"error": plain_body(error)}
+
+
 def plain_body(error: CircuitBreakerError) -> dict[str, Any]:
     return {
         "code": error.code,

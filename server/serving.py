@@ -22,6 +22,7 @@ from sanic import Config, HTTPResponse, Request, Sanic
 from engine.engine import Engine
 from engine.kernel.errors import InvalidConfig, PortTaken
 from engine.kernel.settings import Port
+from server.anthropic.routes import AnthropicRoutes
 from server.edge import Edge
 from server.holders import holder_of_port
 from server.hosts import is_this_machine
@@ -130,6 +131,7 @@ def _app(engine: Engine, graphql_port: int | None, playground: bool, cors: Colle
     app.ctx.limits, app.ctx.edge = limits, Edge(engine.world, engine.bus, limits, cors)
     app.ctx.edge.guard(app)
     app.blueprint(OpenAIRoutes(engine, limits).blueprint())
+    app.blueprint(AnthropicRoutes(engine, limits).blueprint())
     pages = Pages(engine, graphql_port, playground)
     app.add_route(pages.root, "/", methods=["GET", "HEAD"])
     app.add_route(pages.health, "/health", methods=["GET", "HEAD"])

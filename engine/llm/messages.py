@@ -133,8 +133,19 @@ class Preferences:
 
 
 @dataclass(frozen=True, slots=True)
+class Fill:
+    """Text to be gone on with, and perhaps what must come after: `prompt` and `suffix` of a code editor. `raw` takes it
+    as it is, without the model's template."""
+
+    prompt: str
+    suffix: str = ""
+    raw: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class ChatRequest:
-    """A request for one completion. `tools` and `tool_choice` are OpenAI's, as JSON.
+    """A request for one completion. `tools` and `tool_choice` are OpenAI's, as JSON. With `fill` a text is to be gone
+    on with; who cannot do that takes it from the messages, where it is the last one.
 
     `protocol` is what the client spoke: openai, anthropic or ollama. `extra` are fields of its request that we do not
     know, for upstreams that speak the same; of Anthropic's it is the whole request. `headers` of the client go along
@@ -147,6 +158,7 @@ class ChatRequest:
     tools: tuple[Mapping[str, Any], ...] = ()
     tool_choice: Any = None
     parallel_tool_calls: bool | None = None
+    fill: Fill | None = None
     preferences: Preferences = Preferences()
     extra: Mapping[str, Any] = field(default_factory=dict)
     protocol: str = "openai"

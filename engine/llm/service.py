@@ -47,6 +47,7 @@ from engine.llm.routing.policies import BUILT_IN
 from engine.llm.shared import Shared
 from engine.llm.standings import Standings
 from engine.llm.tool_loops import ToolLoops
+from engine.llm.votes import Votes
 from engine.store.ports import Journal, RequestRecord
 
 FIRST_ROUND_S = 5.0
@@ -104,12 +105,17 @@ class Llm:
         world: World,
         policies: Mapping[str, Policy] = BUILT_IN,
         skills: Callable[[], Priors] = Priors,
+        votes: Votes | None = None,
     ) -> None:
-        """`policies` are the virtual models. `skills` gives what is known of how good models are, when first wanted."""
+        """`policies` are the virtual models. `skills` gives what is known of how good models are, when first wanted;
+        `votes` keeps what the user thinks of them."""
         self._providers, self.catalog, self.discovery = providers, catalog, discovery
         self._journal, self._bus, self._world = journal, bus, world
         self.policies, self.health = policies, Health(world)
-        self._standings = Standings(self.health, skills, lambda model: providers[model.provider].keys())
+        self._votes = votes
+        self._standings = Standings(
+            self.health, skills, lambda model: providers[model.provider].keys(), votes.sums if votes else {}
+        )
         self._loops, self._remembered, self._embedding = ToolLoops(), Remembered(), Shared[Embeddings]()
 
     async def explain(self, request: ChatRequest) -> Decision:
@@ -326,6 +332,11 @@ class Llm:
 
     async def request(self, id: str) -> RequestRecord | None:
         return await self._journal.request(id)
+
+    async def vote(self, request_id: str, vote: int) -> None:
+        """What the user thinks of an answer: 1, -1, or 0 to take it back. Raises NotFound."""
+        if self._votes is not None:
+            await self._votes.cast(await self.request(request_id), request_id, vote)
 
     async def spent_today(self) -> Decimal:
         """What today (UTC) cost so far, of what has a known price, in US dollars."""

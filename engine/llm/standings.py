@@ -19,19 +19,20 @@ class Standings:
         health: Health,
         priors: Callable[[], Priors],
         keys: Callable[[Model], Sequence[str]],
+        votes: Votes,
         unfit: Callable[[Model], str] = lambda _: "",
     ) -> None:
         self._health, self._find, self._keys, self._unfit = health, priors, keys, unfit
         self._priors: Priors | None = None
         self._known: dict[str, Prior | None] = {}
-        self.votes: Votes = {}
+        self._votes = votes
 
     def of(self, model: Model) -> Standing:
         prior = self._prior(model)
         return Standing(
             prior.skills if prior else {},
             prior.source if prior else "",
-            self.votes.get(model.id, {}),
+            self._votes.get(model.id, {}),
             self._health.speed(model),
             self._health.open_reason(model, self._keys(model)),
             self._unfit(model) if model.local else "",

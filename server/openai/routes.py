@@ -1,9 +1,8 @@
-"""`/v1/*`: from the wire to the engine and back."""
+"""`/v1/*` as OpenAI has it: from the wire to the engine and back."""
 
 import asyncio
-import logging
 from collections.abc import AsyncGenerator, Mapping
-from contextlib import aclosing, suppress
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote
@@ -11,18 +10,20 @@ from urllib.parse import unquote
 from sanic import Blueprint, HTTPResponse, Request
 
 from engine.engine import Engine
-from engine.kernel.caller import Caller
-from engine.kernel.errors import CircuitBreakerError, NotFound
+from engine.kernel.errors import InvalidInput, NotFound
 from engine.llm.answering import Answer
-from engine.llm.messages import Finished
+from engine.llm.messages import Finished, Noted
+from server.bodies import read
 from server.edge import json_body, json_response
-from server.errors import bug, openai_body
-from server.openai import sse, wire
+from server.errors import openai_body
+from server.openai import responses, sse, wire
+from server.openai.completions import CompletionsRequest, completion_events, completions_json
+from server.openai.responses import ResponsesRequest
 from server.openai.wire import ChatCompletionRequest, EmbeddingsRequest
 from server.protocol import Limits
+from server.streaming import SSE, Form, abandon, brief, caller_of, headers_of, stream, whole
 
 FIRST_ROUND_S = 1.5
-log = logging.getLogger("server.openai")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,57 +34,108 @@ class OpenAIRoutes:
     def blueprint(self) -> Blueprint:
         found = Blueprint("openai", url_prefix="/v1")
         found.add_route(self.chat, "/chat/completions", methods=["POST"])
+        found.add_route(self.completions, "/completions", methods=["POST"])
+        found.add_route(self.responses, "/responses", methods=["POST"])
         found.add_route(self.embeddings, "/embeddings", methods=["POST"])
         found.add_route(self.models, "/models", methods=["GET", "HEAD"])
         found.add_route(self.model, "/models/<name:path>", methods=["GET", "HEAD"])
         found.add_route(self.explain, "/routes/explain", methods=["POST"])
+        found.add_route(self.explain, "/route/explain", methods=["POST"], name="explain_one")
         found.add_route(self.route, "/routes/<route:str>", methods=["GET", "HEAD"])
+        found.add_route(self.vote, "/routes/<route:str>/vote", methods=["POST"])
         return found
 
     async def chat(self, request: Request) -> HTTPResponse | None:
-        asked = wire.read(ChatCompletionRequest, json_body(request))
-        opening = asyncio.create_task(self.engine.llm.chat(asked.request(), _caller(request)))
-        try:
-            if asked.stream:
-                await self._stream(request, asked, opening)
-                return None
-            answer = await opening
-        except BaseException:
-            await _abandon(opening)
-            raise
-        completion = await answer.whole()
-        body = wire.completion_json(answer.id, self._now(), answer.model, completion)
-        return json_response(body | {"circuit_breaker": _brief(answer)}, headers=_headers(answer))
+        body = json_body(request)
+        if "input" in body and "messages" not in body:  # Cursor sends the newer form here, and reads this one
+            asked = read(ChatCompletionRequest, responses.as_chat(body))
+        else:
+            asked = read(ChatCompletionRequest, body)
+        if asked.copies > 1:
+            return await self._several(request, asked)
+        opening = self.engine.llm.chat(asked.request(), caller_of(request, "openai"))
+        if asked.stream:
+            frame = self._frame("chatcmpl", "chat.completion.chunk", asked.model)
+            form = Form(
+                SSE,
+                sse.WAITING,
+                lambda answer: _events(answer, _at(frame, answer, "chatcmpl"), counted=asked.wants_usage),
+                lambda error: sse.failure(openai_body(error), frame),
+            )
+            await stream(request, opening, form, self.limits)
+            return None
+        answer, completion = await whole(opening)
+        choices = [wire.choice_json(0, completion)]
+        body = wire.completion_json(answer.id, self._now(), answer.model, choices, completion.usage)
+        return json_response(body | {"circuit_breaker": brief(answer)}, headers=headers_of(answer, completion.notes))
 
-    async def _stream(self, request: Request, asked: ChatCompletionRequest, opening: "asyncio.Task[Answer]") -> None:
-        """Answer with server-sent events: a comment at once and while a model loads, then its chunks."""
-        await asyncio.wait([opening], timeout=self.limits.headers_s)
-        headers = _headers(opening.result()) if opening.done() else {}
-        response = await request.respond(content_type=sse.CONTENT_TYPE, headers=sse.HEADERS | headers)
-        if not opening.done():
-            await response.send(sse.comment("waiting for the model"))
-            while not opening.done():
-                await asyncio.wait([opening], timeout=self.limits.keep_alive_s)
-                await response.send(sse.comment("still waiting"))
-        frame: dict[str, Any] = {}
+    async def _several(self, request: Request, asked: ChatCompletionRequest) -> HTTPResponse | None:
+        """`n` answers: each is asked for by itself, whatever the provider, and they come as the choices of one."""
+        wanted, caller = asked.request(), caller_of(request, "openai")
+        openings = [asyncio.ensure_future(self.engine.llm.chat(wanted, caller)) for _ in range(asked.copies)]
         try:
-            answer = await opening
-            frame = {
-                "id": f"chatcmpl-{answer.id}",
-                "object": "chat.completion.chunk",
-                "created": self._now(),
-                "model": answer.model.name,
-            }
-            async with aclosing(_events(answer, frame, counted=asked.wants_usage)) as events:
-                async for event in events:
-                    await response.send(event)
-        except Exception as error:  # the status is out: all that is left is to say it in the stream
-            await response.send(sse.failure(openai_body(_known(error, request)), frame))
-        await response.eof()
+            answers = await asyncio.gather(*openings)
+            if asked.stream:
+                await self._stream_several(request, asked, answers)
+                return None
+            completions = await asyncio.gather(*(answer.whole() for answer in answers))
+        except BaseException:
+            for opening in openings:
+                await abandon(opening)
+            raise
+        choices = [wire.choice_json(index, one) for index, one in enumerate(completions)]
+        usage = wire.sum_of([one.usage for one in completions])
+        body = wire.completion_json(answers[0].id, self._now(), answers[0].model, choices, usage)
+        return json_response(body | {"circuit_breaker": brief(answers[0])}, headers=headers_of(answers[0]))
+
+    async def _stream_several(self, request: Request, asked: ChatCompletionRequest, answers: list[Answer]) -> None:
+        frame = _at(self._frame("chatcmpl", "chat.completion.chunk", asked.model), answers[0], "chatcmpl")
+        form = Form(
+            SSE,
+            sse.WAITING,
+            lambda _: wire.merged_events(answers, frame, counted=asked.wants_usage),
+            lambda error: sse.failure(openai_body(error), frame),
+        )
+        await stream(request, _ready(answers[0]), form, self.limits)
+
+    async def completions(self, request: Request) -> HTTPResponse | None:
+        asked = read(CompletionsRequest, json_body(request))
+        wanted, caller = asked.requests(), caller_of(request, "openai")
+        if asked.stream:
+            if len(wanted) > 1:
+                raise InvalidInput(
+                    "Several prompts cannot be streamed.",
+                    fix="Send one, or ask without stream.",
+                    details={"path": "prompt"},
+                )
+            frame = self._frame("cmpl", "text_completion", asked.model)
+            form = Form(
+                SSE,
+                sse.WAITING,
+                lambda answer: completion_events(answer, _at(frame, answer, "cmpl"), counted=asked.wants_usage),
+                lambda error: sse.failure(openai_body(error), frame),
+            )
+            await stream(request, self.engine.llm.chat(wanted[0], caller), form, self.limits)
+            return None
+        found = await asyncio.gather(*(whole(self.engine.llm.chat(one, caller)) for one in wanted))
+        answer, _ = found[0]
+        body = completions_json(answer, self._now(), [one for _, one in found], asked.echoed)
+        return json_response(body, headers=headers_of(answer))
+
+    async def responses(self, request: Request) -> HTTPResponse | None:
+        asked = read(ResponsesRequest, json_body(request))
+        opening = self.engine.llm.chat(asked.request(), caller_of(request, "openai"))
+        shape = responses.Shape(asked, self._now(), self.engine.world.new_id())
+        if asked.stream:
+            form = Form(SSE, sse.WAITING, shape.events, shape.failure)
+            await stream(request, opening, form, self.limits)
+            return None
+        answer, completion = await whole(opening)
+        return json_response(shape.whole(answer, completion), headers=headers_of(answer, completion.notes))
 
     async def embeddings(self, request: Request) -> HTTPResponse:
-        asked = wire.read(EmbeddingsRequest, json_body(request))
-        found = await self.engine.llm.embed(asked.request(), _caller(request))
+        asked = read(EmbeddingsRequest, json_body(request))
+        found = await self.engine.llm.embed(asked.request(), caller_of(request, "openai"))
         return json_response(wire.embeddings_json(found, asked.encoding_format))
 
     async def models(self, request: Request) -> HTTPResponse:
@@ -102,35 +154,36 @@ class OpenAIRoutes:
         return wire.models_json(providers, self.engine.llm.policies, self._now())
 
     async def explain(self, request: Request) -> HTTPResponse:
-        asked = wire.read(ChatCompletionRequest, json_body(request))
+        asked = read(ChatCompletionRequest, json_body(request))
         return json_response((await self.engine.llm.explain(asked.request())).as_json())
 
     async def route(self, request: Request, route: str) -> HTTPResponse:
         record = await self.engine.llm.request(route)
         if record is None:
             raise NotFound.named("route", route, ())
-        return json_response(
-            {
-                "id": record.id,
-                "at": record.at.isoformat(),
-                "asked": record.asked,
-                "model": record.model,
-                "provider": record.provider,
-                "usage": wire.usage_json(record.usage) | {"counted": record.usage.counted},
-                "cost_usd": None if record.cost_usd is None else str(record.cost_usd),
-                "ttft_s": record.ttft_s,
-                "duration_s": record.duration_s,
-                "error": record.error or None,
-                "decision": record.decision,
-            }
-        )
+        return json_response(wire.record_json(record))
+
+    async def vote(self, request: Request, route: str) -> HTTPResponse:
+        """What the user thinks of an answer: `{"vote": 1}` or -1; it counts in later decisions."""
+        asked = read(wire.VoteRequest, json_body(request))
+        await self.engine.llm.vote(route, asked.vote)
+        return json_response({"id": route, "vote": asked.vote})
+
+    def _frame(self, prefix: str, kind: str, model: str) -> dict[str, Any]:
+        return {"id": f"{prefix}-pending", "object": kind, "created": self._now(), "model": model}
 
     def _now(self) -> int:
         return int(self.engine.world.now().timestamp())
 
 
-def _caller(request: Request) -> Caller:
-    return Caller(request.headers.get("user-agent", "").split(" ")[0][:80] or "program", "openai")
+def _at(frame: dict[str, Any], answer: Answer, prefix: str) -> dict[str, Any]:
+    """The same frame, now that it is known who answers."""
+    frame |= {"id": f"{prefix}-{answer.id}", "model": answer.model.name}
+    return frame
+
+
+async def _ready(answer: Answer) -> Answer:
+    return answer
 
 
 async def _events(answer: Answer, frame: Mapping[str, Any], *, counted: bool) -> AsyncGenerator[bytes, None]:
@@ -140,48 +193,12 @@ async def _events(answer: Answer, frame: Mapping[str, Any], *, counted: bool) ->
     async with aclosing(answer.chunks) as chunks:
         yield sse.chunk(frame, {"role": "assistant", "content": ""}, None, rest)
         async for chunk in chunks:
+            if isinstance(chunk, Noted):
+                continue
             if isinstance(chunk, Finished):
                 usage = chunk.usage
-                rest = rest | {"circuit_breaker": _brief(answer)}
-            yield sse.chunk(frame, *wire.delta_of(chunk), rest)
+                rest = rest | {"circuit_breaker": brief(answer)}
+            yield sse.chunk(frame, *wire.delta_of(chunk), rest, logprobs=wire.logprobs_json(chunk))
     if counted and usage is not None:
         yield sse.data({**frame, "choices": [], "usage": wire.usage_json(usage)})
     yield sse.DONE
-
-
-def _known(error: Exception, request: Request) -> CircuitBreakerError:
-    if isinstance(error, CircuitBreakerError):
-        return error
-    log.error("a bug", exc_info=error)
-    return bug(request.ctx.id)
-
-
-def _headers(answer: Answer) -> dict[str, str]:
-    cost = answer.record.cost_usd if answer.record else None
-    return {
-        "x-cb-model": answer.model.name.encode("ascii", "replace").decode(),
-        "x-cb-provider": answer.model.provider,
-        "x-cb-route": answer.id,
-        "x-cb-attempts": str(answer.attempts),
-        "x-cb-overhead-ms": f"{answer.overhead_s * 1000:.2f}",
-    } | ({} if cost is None else {"x-cb-cost-usd": f"{cost:f}"})
-
-
-def _brief(answer: Answer) -> Mapping[str, Any]:
-    """The decision in a few words; `/v1/routes/{id}` has it in full."""
-    chosen = answer.decision.ranked[answer.place]
-    return {
-        "route": answer.id,
-        "provider": answer.model.provider,
-        "policy": answer.decision.policy,
-        "reasons": list(chosen.reasons),
-        "attempts": answer.attempts,
-    }
-
-
-async def _abandon(opening: "asyncio.Task[Answer]") -> None:
-    """Give up a request that may or may not have begun to be answered."""
-    opening.cancel()
-    with suppress(asyncio.CancelledError, CircuitBreakerError):
-        answer = await opening
-        await answer.chunks.aclose()

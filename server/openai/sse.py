@@ -5,22 +5,30 @@ from typing import Any
 
 import orjson
 
-CONTENT_TYPE = "text/event-stream; charset=utf-8"
-HEADERS = {"cache-control": "no-cache", "x-accel-buffering": "no"}
 DONE = b"data: [DONE]\n\n"
+WAITING = b": waiting for the model\n\n"
+"""A comment: clients skip it, and go on waiting."""
 
 
 def data(body: Mapping[str, Any]) -> bytes:
     return b"data: " + orjson.dumps(body, default=str) + b"\n\n"
 
 
-def comment(text: str) -> bytes:
-    """A line that clients skip and that keeps them waiting."""
-    return f": {text}\n\n".encode()
+def event(body: Mapping[str, Any]) -> bytes:
+    """An event that is named as its `type` says."""
+    return b"event: " + str(body["type"]).encode() + b"\n" + data(body)
 
 
-def chunk(frame: Mapping[str, Any], delta: Mapping[str, Any], finish: str | None, rest: Mapping[str, Any]) -> bytes:
-    choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish}
+def chunk(
+    frame: Mapping[str, Any],
+    delta: Mapping[str, Any],
+    finish: str | None,
+    rest: Mapping[str, Any],
+    *,
+    index: int = 0,
+    logprobs: Any = None,
+) -> bytes:
+    choice = {"index": index, "delta": delta, "logprobs": logprobs, "finish_reason": finish}
     return data({**frame, "choices": [choice], **rest})
 
 

@@ -4,26 +4,31 @@ Pydantic on the way in, plain dictionaries on the way out. Fields that are not k
 upstreams that speak OpenAI.
 """
 
+import asyncio
 import base64
 import struct
-from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, Literal, TypeVar
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import aclosing
+from dataclasses import replace
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
-from engine.kernel.errors import InvalidInput
-from engine.llm.answering import Completion
+from engine.kernel.errors import CircuitBreakerError, InvalidInput
+from engine.llm.answering import Answer, Completion
+from engine.llm.dialects.openai import call_json, signature_in, signature_json
 from engine.llm.messages import (
     ChatMessage,
     ChatRequest,
     Chunk,
     EmbeddingRequest,
     Embeddings,
+    File,
     Finished,
     Image,
     Noted,
     Part,
-    Preferences,
+    Reasoning,
     ReasoningDelta,
     Role,
     Sampling,
@@ -33,68 +38,86 @@ from engine.llm.messages import (
     ToolCallDelta,
     Usage,
 )
-from engine.llm.model import Model, ProviderStatus
+from engine.llm.model import Model, Price, ProviderStatus
+from engine.llm.refusals import encoded
 from engine.llm.routing import Policy
+from engine.store.ports import RequestRecord
+from server.bodies import Extension, Loose
+from server.openai import sse
 
 MOST_MESSAGES = 10_000
 
-M = TypeVar("M", bound=BaseModel)
 
-
-class _Loose(BaseModel):
-    model_config = ConfigDict(extra="ignore")
-
-
-class ImageUrl(_Loose):
+class ImageUrl(Loose):
     url: str
 
 
-class TextPart(_Loose):
-    type: Literal["text", "input_text"]
+class TextPart(Loose):
+    type: Literal["text", "input_text", "output_text"]
     text: str
+    cache_control: dict[str, Any] | None = None
 
 
-class RefusalPart(_Loose):
+class RefusalPart(Loose):
     type: Literal["refusal"]
     refusal: str
 
 
-class ImagePart(_Loose):
+class ImagePart(Loose):
     type: Literal["image_url"]
     image_url: ImageUrl | str
 
 
-class Function(_Loose):
+class FileData(Loose):
+    file_data: str | None = None
+    filename: str | None = ""
+    file_id: str | None = None
+
+
+class FilePart(Loose):
+    type: Literal["file"]
+    file: FileData
+
+
+class Sound(Loose):
+    data: str
+    format: str
+
+
+class SoundPart(Loose):
+    type: Literal["input_audio"]
+    input_audio: Sound
+
+
+class Function(Loose):
     name: str
-    arguments: str | None = ""
+    arguments: str | dict[str, Any] | None = ""
 
 
-class Call(_Loose):
+class Call(Loose):
     id: str | None = ""
     function: Function
+    extra_content: dict[str, Any] | None = None
 
 
-class Message(_Loose):
+AnyPart = Annotated[TextPart | RefusalPart | ImagePart | FilePart | SoundPart, Field(discriminator="type")]
+
+
+class Message(Loose):
     role: Literal["system", "developer", "user", "assistant", "tool", "function"]
-    content: str | list[Annotated[TextPart | RefusalPart | ImagePart, Field(discriminator="type")]] | None = None
+    content: str | list[AnyPart] | None = None
     tool_calls: list[Call] | None = None
     tool_call_id: str | None = ""
     name: str | None = ""
+    reasoning_content: str | None = None
+    extra_content: dict[str, Any] | None = None
 
 
-class StreamOptions(_Loose):
+class StreamOptions(Loose):
     include_usage: bool | None = False
 
 
-class Extension(BaseModel):
-    """The field `circuit_breaker` of a request."""
-
-    model_config = ConfigDict(extra="ignore")
-
-    routing_strategy: str | None = ""
-    max_cost_per_1k_tokens: float | None = None
-    task_type: str | None = ""
-    fallback_models: list[str] | None = None
+MOST_COPIES = 8
 
 
 class ChatCompletionRequest(BaseModel):
@@ -110,10 +133,18 @@ class ChatCompletionRequest(BaseModel):
     max_completion_tokens: int | None = Field(None, ge=1)
     stop: str | list[str] | None = None
     seed: int | None = None
-    n: int | None = 1
+    n: int | None = Field(1, ge=1, le=MOST_COPIES)
+    frequency_penalty: float | None = Field(None, ge=-2, le=2)
+    presence_penalty: float | None = Field(None, ge=-2, le=2)
+    logprobs: bool | None = None
+    top_logprobs: int | None = Field(None, ge=0, le=20)
+    reasoning_effort: str | None = None
     response_format: dict[str, Any] | None = None
     tools: list[dict[str, Any]] | None = None
     tool_choice: Any = None
+    parallel_tool_calls: bool | None = None
+    functions: list[dict[str, Any]] | None = None
+    function_call: Any = None
     circuit_breaker: Extension | None = None
 
     @property
@@ -121,33 +152,37 @@ class ChatCompletionRequest(BaseModel):
         """Whether a stream ends with a chunk that counts its tokens."""
         return bool(self.stream_options and self.stream_options.include_usage)
 
+    @property
+    def copies(self) -> int:
+        """How many answers are wanted."""
+        return self.n or 1
+
     def request(self) -> ChatRequest:
-        """The request in our words. Raises InvalidInput for what cannot be done."""
-        if self.n not in (None, 1):
-            raise InvalidInput(
-                "n is not 1.", why="One answer at a time is given.", fix="Ask n times.", details=_at("n")
-            )
+        """The request in our words."""
         stop = [self.stop] if isinstance(self.stop, str) else self.stop or []
-        wishes = self.circuit_breaker or Extension()
+        tools = self.tools or [{"type": "function", "function": one} for one in self.functions or ()]
+        choice = self.tool_choice if self.tools else self.function_call
+        if isinstance(choice, dict) and "function" not in choice and "name" in choice:
+            choice = {"type": "function", "function": {"name": choice["name"]}}
         return ChatRequest(
             model=self.model,
-            messages=tuple(map(_message, self.messages)),
+            messages=_with_call_ids([message_of(one) for one in self.messages]),
             sampling=Sampling(
                 temperature=self.temperature,
                 top_p=self.top_p,
                 max_tokens=self.max_completion_tokens or self.max_tokens,
                 stop=tuple(stop),
                 seed=self.seed,
+                frequency_penalty=self.frequency_penalty,
+                presence_penalty=self.presence_penalty,
+                top_logprobs=(self.top_logprobs or 0) if self.logprobs else None,
+                reasoning_effort=self.reasoning_effort,
                 response_format=self.response_format,
             ),
-            tools=tuple(self.tools or ()),
-            tool_choice=self.tool_choice,
-            preferences=Preferences(
-                routing_strategy=wishes.routing_strategy or "",
-                max_cost_per_1k_tokens=wishes.max_cost_per_1k_tokens,
-                task_type=wishes.task_type or "",
-                fallback_models=tuple(wishes.fallback_models or ()),
-            ),
+            tools=tuple(tools),
+            tool_choice=choice,
+            parallel_tool_calls=self.parallel_tool_calls,
+            preferences=(self.circuit_breaker or Extension()).preferences(),
             extra=self.model_extra or {},
         )
 
@@ -174,32 +209,6 @@ class EmbeddingsRequest(BaseModel):
         return EmbeddingRequest(self.model, tuple(texts), self.dimensions)
 
 
-def read(kind: type[M], body: Mapping[str, Any]) -> M:
-    """The request in `body`. Raises InvalidInput naming the first field that is wrong."""
-    try:
-        return kind.model_validate(body)
-    except ValidationError as error:
-        problems = [(_path(one["loc"], body, one["type"]), one["msg"]) for one in error.errors(include_url=False)]
-        # of the branches of a union, the one that got furthest is the one that was meant
-        path, why = max(problems, key=lambda problem: problem[0].count(".") + problem[0].count("["))
-        raise InvalidInput(
-            f"{path or 'The request'} is not right.", why=f"{why}.", fix="Correct it.", details=_at(path)
-        ) from None
-
-
-def _path(parts: Sequence[int | str], body: Any, kind: str) -> str:
-    """Where in `body` it is: `messages[0].content`. Pydantic's own path also names the branches of unions."""
-    path, here = "", body
-    for number, part in enumerate(parts, 1):
-        if isinstance(part, int) and isinstance(here, list):
-            path, here = f"{path}[{part}]", here[part]
-        elif isinstance(part, str) and isinstance(here, Mapping):
-            if part not in here and not (kind == "missing" and number == len(parts)):
-                continue
-            path, here = f"{path}.{part}" if path else part, here.get(part)
-    return path
-
-
 def _at(path: str) -> dict[str, Any]:
     return {"path": path}
 
@@ -214,21 +223,53 @@ _ROLES: Mapping[str, Role] = {
 }
 
 
-def _message(message: Message) -> ChatMessage:
+def message_of(message: Message) -> ChatMessage:
     content = message.content or []
-    parts = (Text(content),) if isinstance(content, str) else tuple(map(_part, content))
-    calls = tuple(
-        ToolCall(call.id or "", call.function.name, call.function.arguments or "") for call in message.tool_calls or ()
-    )
-    return ChatMessage(_ROLES[message.role], parts, calls, message.tool_call_id or "", message.name or "")
+    parts: list[Part] = []
+    if message.role == "assistant" and message.reasoning_content:
+        parts.append(Reasoning(message.reasoning_content, signature_in(message.extra_content)))
+    parts += [Text(content)] if isinstance(content, str) else [_part(part) for part in content]
+    calls = tuple(map(_call, message.tool_calls or ()))
+    return ChatMessage(_ROLES[message.role], tuple(parts), calls, message.tool_call_id or "", message.name or "")
 
 
-def _part(part: TextPart | RefusalPart | ImagePart) -> Part:
+def _with_call_ids(messages: Sequence[ChatMessage]) -> tuple[ChatMessage, ...]:
+    """Results that do not say which call they are of, as those of the old `function` role, get the last call's id."""
+    out, last = [], ""
+    for message in messages:
+        if message.tool_calls:
+            last = message.tool_calls[-1].id
+        out.append(
+            replace(message, tool_call_id=last) if message.role == "tool" and not message.tool_call_id else message
+        )
+    return tuple(out)
+
+
+def _call(call: Call) -> ToolCall:
+    given = call.function.arguments or ""
+    arguments = given if isinstance(given, str) else encoded(given).decode()
+    return ToolCall(call.id or "", call.function.name, arguments, signature_in(call.extra_content))
+
+
+def _part(part: TextPart | RefusalPart | ImagePart | FilePart | SoundPart) -> Part:
     match part:
         case TextPart():
-            return Text(part.text)
+            return Text(part.text, cache=part.cache_control is not None)
         case RefusalPart():
             return Text(part.refusal)
+        case SoundPart():
+            return File(f"data:audio/{part.input_audio.format};base64,{part.input_audio.data}")
+        case FilePart():
+            if not part.file.file_data:
+                raise InvalidInput(
+                    "A file is named by an id.",
+                    why="Nothing is uploaded here.",
+                    fix="Send it as file_data, a data: URL.",
+                    details=_at("messages"),
+                )
+            data = part.file.file_data
+            url = data if data.startswith("data:") else f"data:application/pdf;base64,{data}"
+            return File(url, part.file.filename or "")
     return Image(part.image_url if isinstance(part.image_url, str) else part.image_url.url)
 
 
@@ -244,44 +285,140 @@ def usage_json(usage: Usage) -> dict[str, Any]:
     }
 
 
-def completion_json(id: str, created: int, model: Model, completion: Completion) -> dict[str, Any]:
-    message: dict[str, Any] = {"role": "assistant", "content": completion.text or None, "refusal": None}
-    if completion.reasoning:
-        message["reasoning_content"] = completion.reasoning
-    if completion.tool_calls:
-        message["tool_calls"] = [
-            {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}}
-            for call in completion.tool_calls
-        ]
-    else:
-        message["content"] = completion.text
-    choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": completion.finish}
+def sum_of(usages: Sequence[Usage]) -> Usage:
+    return Usage(
+        sum(one.input for one in usages),
+        sum(one.cache_read for one in usages),
+        sum(one.cache_write for one in usages),
+        sum(one.output for one in usages),
+        all(one.counted for one in usages),
+    )
+
+
+def completion_json(
+    id: str, created: int, model: Model, choices: Sequence[Mapping[str, Any]], usage: Usage
+) -> dict[str, Any]:
     return {
         "id": f"chatcmpl-{id}",
         "object": "chat.completion",
         "created": created,
         "model": model.name,
-        "choices": [choice],
-        "usage": usage_json(completion.usage),
+        "choices": choices,
+        "usage": usage_json(usage),
     }
+
+
+def choice_json(index: int, completion: Completion) -> dict[str, Any]:
+    message: dict[str, Any] = {"role": "assistant", "content": completion.text, "refusal": None}
+    if completion.reasoning:
+        message["reasoning_content"] = message["reasoning"] = completion.reasoning
+    signatures = [part.signature for part in completion.message.parts if isinstance(part, Reasoning) and part.signature]
+    if signatures:
+        message["extra_content"] = signature_json(signatures[0])
+    if completion.tool_calls:
+        message["content"] = completion.text or None
+        message["tool_calls"] = [call_json(call) for call in completion.tool_calls]
+    logprobs = {"content": list(completion.logprobs), "refusal": None} if completion.logprobs else None
+    return {"index": index, "message": message, "logprobs": logprobs, "finish_reason": completion.finish}
 
 
 def delta_of(chunk: Chunk) -> tuple[dict[str, Any], str | None]:
     """The `delta` and the `finish_reason` of one chunk."""
     match chunk:
-        case TextDelta(text, _):
-            return {"content": text}, None
-        case ReasoningDelta(text, _, _):
-            return {"reasoning_content": text}, None
-        case ToolCallDelta(index, id, name, arguments, _):
+        case TextDelta():
+            return {"content": chunk.text}, None
+        case ReasoningDelta():
+            delta = {"reasoning_content": chunk.text, "reasoning": chunk.text} if chunk.text else {}
+            return delta | ({"extra_content": signature_json(chunk.signature)} if chunk.signature else {}), None
+        case ToolCallDelta(index, id, name, arguments, signature):
             call: dict[str, Any] = {"index": index, "function": {"arguments": arguments}}
             if id or name:
                 call |= {"id": id, "type": "function", "function": {"name": name, "arguments": arguments}}
-            return {"tool_calls": [call]}, None
+            return {"tool_calls": [call | ({"extra_content": signature_json(signature)} if signature else {})]}, None
         case Noted():
             return {}, None
         case Finished():
             return {}, chunk.reason
+
+
+def logprobs_json(chunk: Chunk) -> dict[str, Any] | None:
+    if isinstance(chunk, TextDelta) and chunk.logprobs:
+        return {"content": list(chunk.logprobs), "refusal": None}
+    return None
+
+
+async def merged_events(
+    answers: Sequence[Answer], frame: Mapping[str, Any], *, counted: bool
+) -> AsyncGenerator[bytes, None]:
+    """Several answers as the choices of one stream, each piece as it comes. Closing it closes all of them."""
+    rest: dict[str, Any] = {"usage": None} if counted else {}
+    pieces: asyncio.Queue[tuple[int, Chunk | Exception | None]] = asyncio.Queue(maxsize=len(answers))
+
+    async def read(index: int) -> None:
+        try:
+            async with aclosing(answers[index].chunks) as chunks:
+                async for chunk in chunks:
+                    await pieces.put((index, chunk))
+            await pieces.put((index, None))
+        except CircuitBreakerError as error:
+            await pieces.put((index, error))
+
+    readers = [asyncio.create_task(read(index)) for index in range(len(answers))]
+    usages, left = list[Usage](), len(readers)
+    try:
+        for index in range(left):
+            yield sse.chunk(frame, {"role": "assistant", "content": ""}, None, rest, index=index)
+        while left:
+            index, piece = await pieces.get()
+            if piece is None:
+                left -= 1
+                continue
+            if isinstance(piece, Exception):
+                raise piece
+            if isinstance(piece, Finished):
+                usages.append(piece.usage)
+            if not isinstance(piece, Noted):
+                yield sse.chunk(frame, *delta_of(piece), rest, index=index, logprobs=logprobs_json(piece))
+        if counted:
+            yield sse.data({**frame, "choices": [], "usage": usage_json(sum_of(usages))})
+        yield sse.DONE
+    finally:
+        for reader in readers:
+            reader.cancel()
+        await asyncio.gather(*readers, return_exceptions=True)
+
+
+class VoteRequest(Loose):
+    vote: Literal[-1, 0, 1]
+
+
+def record_json(record: RequestRecord) -> dict[str, Any]:
+    """A request of the log: what it came to, and the decision in full."""
+    return {
+        "id": record.id,
+        "at": record.at.isoformat(),
+        "asked": record.asked,
+        "model": record.model,
+        "provider": record.provider,
+        "usage": usage_json(record.usage) | {"counted": record.usage.counted},
+        "cost_usd": None if record.cost_usd is None else str(record.cost_usd),
+        "ttft_s": record.ttft_s,
+        "tokens_per_s": record.tokens_per_s,
+        "duration_s": record.duration_s,
+        "attempts": record.attempts,
+        "retries": record.retries,
+        "key": record.key or None,
+        "warnings": list(record.warnings),
+        "error": record.error or None,
+        "decision": record.decision,
+    }
+
+
+def price_json(price: Price | None) -> dict[str, str] | None:
+    """US dollars a token, as text, as OpenRouter has it; None is unknown."""
+    if price is None:
+        return None
+    return {"prompt": f"{price.input / 1_000_000:f}", "completion": f"{price.output / 1_000_000:f}"}
 
 
 def model_json(model: Model, id: str, created: int) -> dict[str, Any]:
@@ -290,7 +427,11 @@ def model_json(model: Model, id: str, created: int) -> dict[str, Any]:
         "object": "model",
         "created": created,
         "owned_by": model.provider,
+        "name": model.id,
         "context_length": model.context or None,
+        "context_window": model.context or None,
+        "max_output_tokens": model.most_output or None,
+        "pricing": price_json(model.price),
         "capabilities": sorted(model.abilities),
         "local": model.local,
         "loaded": model.loaded,
@@ -300,7 +441,14 @@ def model_json(model: Model, id: str, created: int) -> dict[str, Any]:
 
 
 def virtual_json(name: str, about: str, created: int) -> dict[str, Any]:
-    return {"id": name, "object": "model", "created": created, "owned_by": "circuit-breaker", "description": about}
+    return {
+        "id": name,
+        "object": "model",
+        "created": created,
+        "owned_by": "circuit-breaker",
+        "name": name,
+        "description": about,
+    }
 
 
 def models_json(

@@ -79,7 +79,7 @@ def test_openai_errors_are_of_the_types_that_its_clients_catch(client: openai.Op
         ask("gpt-5-nan")
     assert (unknown.value.code, unknown.value.param) == ("model_not_found", "model")
     with pytest.raises(openai.BadRequestError) as wrong:
-        ask(n=2)
+        ask(n=9)
     assert wrong.value.param == "n"
     assert wrong.value.request_id
     upstream.script.append(Status(401, {"error": {"message": "Incorrect API key", "code": "invalid_api_key"}}))

@@ -23,6 +23,7 @@ from engine.llm.messages import (
 )
 from engine.llm.model import Model, ProviderStatus
 from engine.llm.routing.policies import BUILT_IN
+from server.bodies import read
 from server.openai import wire
 from server.openai.wire import ChatCompletionRequest, EmbeddingsRequest
 
@@ -30,7 +31,7 @@ HELLO = [{"role": "user", "content": "Hello"}]
 
 
 def chat(**body: Any) -> Any:
-    return wire.read(ChatCompletionRequest, {"model": "m", "messages": HELLO, **body}).request()
+    return read(ChatCompletionRequest, {"model": "m", "messages": HELLO, **body}).request()
 
 
 # -- in ---------------------------------------------------------------------------------------------------------------
@@ -94,9 +95,7 @@ def test_null_is_the_same_as_absent() -> None:
     nothing = dict.fromkeys([*names.split(), "tool_choice", "circuit_breaker"])
     message = {"role": "user", "content": "Hello", "name": None, "tool_calls": None, "tool_call_id": None}
     assert chat(messages=[message], **nothing) == chat()
-    asked = wire.read(
-        ChatCompletionRequest, {"model": "m", "messages": HELLO, "stream_options": {"include_usage": None}}
-    )
+    asked = read(ChatCompletionRequest, {"model": "m", "messages": HELLO, "stream_options": {"include_usage": None}})
     assert not asked.wants_usage
 
 
@@ -140,7 +139,7 @@ def test_preferences() -> None:
         ({"tools": {}}, "tools"),
         ({"stream_options": {"include_usage": 5}}, "stream_options.include_usage"),
         ({"circuit_breaker": {"fallback_models": "x"}}, "circuit_breaker.fallback_models"),
-        ({"n": 2}, "n"),
+        ({"n": 9}, "n"),
         ({"n": 0}, "n"),
     ],
 )  # fmt: skip
@@ -159,7 +158,7 @@ def test_too_many_messages_are_refused() -> None:
 
 
 def embed(**body: Any) -> Any:
-    return wire.read(EmbeddingsRequest, {"model": "m", "input": "x", **body}).request()
+    return read(EmbeddingsRequest, {"model": "m", "input": "x", **body}).request()
 
 
 def test_inputs_of_embeddings() -> None:
@@ -190,7 +189,7 @@ def test_wrong_inputs_are_named(body: dict[str, Any], param: str) -> None:
 
 def test_a_completion() -> None:
     done = Completion(ChatMessage.of("assistant", "Hi"), "stop", Usage(3, 2, 0, 4))
-    assert wire.completion_json("1", 5, Model("p", "m"), done) == {
+    assert wire.completion_json("1", 5, Model("p", "m"), [wire.choice_json(0, done)], done.usage) == {
         "id": "chatcmpl-1",
         "object": "chat.completion",
         "created": 5,
@@ -215,7 +214,7 @@ def test_a_completion() -> None:
 def test_a_completion_with_calls_has_no_content() -> None:
     said = ChatMessage("assistant", (Reasoning("hm"),), (ToolCall("c", "f", "{}"),))
     done = Completion(said, "tool_calls", Usage())
-    message = wire.completion_json("1", 5, Model("p", "m"), done)["choices"][0]["message"]
+    message = wire.choice_json(0, done)["message"]
     assert message["content"] is None
     assert message["reasoning_content"] == "hm"
     assert message["tool_calls"] == [{"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}}]
@@ -223,7 +222,7 @@ def test_a_completion_with_calls_has_no_content() -> None:
 
 def test_deltas() -> None:
     assert wire.delta_of(TextDelta("a")) == ({"content": "a"}, None)
-    assert wire.delta_of(ReasoningDelta("a")) == ({"reasoning_content": "a"}, None)
+    assert wire.delta_of(ReasoningDelta("a")) == ({"reasoning_content": "a", "reasoning": "a"}, None)
     first = {"index": 1, "id": "c", "type": "function", "function": {"name": "f", "arguments": ""}}
     assert wire.delta_of(ToolCallDelta(1, "c", "f")) == ({"tool_calls": [first]}, None)
     later = {"index": 1, "function": {"arguments": '{"a'}}

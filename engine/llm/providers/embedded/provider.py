@@ -16,13 +16,13 @@ from typing import Any
 
 from engine.kernel.errors import ProviderError, ProviderRejected, ProviderTimeout, ProviderUnavailable
 from engine.kernel.world import World
+from engine.llm.dialects.openai import chat_body
 from engine.llm.messages import ChatRequest, Chunk, EmbeddingRequest, Embeddings, Usage
 from engine.llm.model import FREE, Model
 from engine.llm.providers.embedded import chat_worker, embedding_worker
 from engine.llm.providers.embedded.child import Child, ChildFailed
 from engine.llm.providers.embedded.parts import EMBEDDING_NAME, SETUP, ChatPart, Parts, find_parts
 from engine.llm.providers.openai.answers import completion, is_done
-from engine.llm.providers.openai.requests import chat_body
 from engine.llm.wire import LOCAL, Address, Wire, bearer
 
 DIMENSIONS = 384

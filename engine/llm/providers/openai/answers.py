@@ -8,6 +8,7 @@ from typing import Any
 
 from engine.kernel.world import World
 from engine.llm.counting import prompt_tokens
+from engine.llm.dialects.openai import signature_in
 from engine.llm.framing import Event
 from engine.llm.messages import (
     ChatRequest,
@@ -19,7 +20,6 @@ from engine.llm.messages import (
     ToolCallDelta,
     Usage,
 )
-from engine.llm.providers.openai.requests import signature_in
 from engine.llm.wire import Wire
 
 

@@ -12,12 +12,12 @@ from typing import Any
 from engine.kernel.errors import ProviderAuth, ProviderRejected
 from engine.kernel.world import World
 from engine.llm.counting import tokens_in
+from engine.llm.dialects.openai import chat_body
 from engine.llm.messages import ChatRequest, Chunk, EmbeddingRequest, Embeddings, Noted, Usage
 from engine.llm.model import FREE, Model
 from engine.llm.ports import KeySource
 from engine.llm.providers.openai.abilities import context_in, custom_abilities, official_abilities
 from engine.llm.providers.openai.answers import completion, is_done, usage_in, vectors_in
-from engine.llm.providers.openai.requests import chat_body
 from engine.llm.providers.repairs import Repairs
 from engine.llm.wire import LOCAL, REMOTE, Address, Deadlines, Wire, bearer
 

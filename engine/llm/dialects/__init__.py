@@ -1,0 +1,1 @@
+"""How requests are written in other words than ours, by providers and by faces of the server alike. Pure."""
