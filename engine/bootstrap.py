@@ -30,7 +30,7 @@ from engine.llm.library import Library
 from engine.llm.ports import Provider
 from engine.llm.priors import Priors
 from engine.llm.providers.embedded.provider import EmbeddedProvider
-from engine.llm.providers.ollama import OllamaProvider
+from engine.llm.providers.ollama.provider import OllamaProvider
 from engine.llm.providers.openai.provider import OpenAIProvider
 from engine.llm.routing.policies import DIALS, read_policies, with_dial
 from engine.llm.service import Llm

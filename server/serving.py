@@ -26,6 +26,7 @@ from server.anthropic.routes import AnthropicRoutes
 from server.edge import Edge
 from server.holders import holder_of_port
 from server.hosts import is_this_machine
+from server.ollama.routes import OllamaRoutes
 from server.openai.routes import OpenAIRoutes
 from server.pages import Pages
 from server.protocol import Limits, Protocol
@@ -132,6 +133,7 @@ def _app(engine: Engine, graphql_port: int | None, playground: bool, cors: Colle
     app.ctx.edge.guard(app)
     app.blueprint(OpenAIRoutes(engine, limits).blueprint())
     app.blueprint(AnthropicRoutes(engine, limits).blueprint())
+    app.blueprint(OllamaRoutes(engine, limits).blueprint())
     pages = Pages(engine, graphql_port, playground)
     app.add_route(pages.root, "/", methods=["GET", "HEAD"])
     app.add_route(pages.health, "/health", methods=["GET", "HEAD"])

@@ -1,7 +1,8 @@
 """What the router needs from outside."""
 
-from collections.abc import AsyncIterator, Callable, Sequence
-from typing import Protocol
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, runtime_checkable
 
 from engine.llm.messages import ChatRequest, Chunk, EmbeddingRequest, Embeddings
 from engine.llm.model import Model
@@ -45,6 +46,31 @@ class Provider(Protocol):
     async def close(self) -> None:
         """Give back connections and children. Called once; nothing is asked afterwards."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a pull is: its step, in words of the provider, and bytes of all parts that are known."""
+
+    status: str
+    completed: int = 0
+    total: int = 0
+
+
+@runtime_checkable
+class ModelKeeper(Protocol):
+    """A provider that keeps models on its disk: they can be fetched, looked at, copied and removed. All methods raise
+    ProviderErrors."""
+
+    async def shown(self, name: str) -> Mapping[str, Any]: ...
+
+    def pull(self, name: str) -> AsyncGenerator[Progress, None]: ...
+
+    async def remove(self, name: str) -> None: ...
+
+    async def copy(self, name: str, to: str) -> None: ...
+
+    async def load(self, name: str, keep_alive: str | float) -> None: ...
 
 
 KeySource = Callable[[], Sequence[str]]

@@ -39,7 +39,7 @@ from engine.llm.messages import (
     Usage,
 )
 from engine.llm.model import Model
-from engine.llm.ports import Provider
+from engine.llm.ports import ModelKeeper, Provider
 from engine.llm.priors import Priors
 from engine.llm.remembered import Remembered
 from engine.llm.routing import Decision, Needs, Policy, choose, decide, decide_embedding
@@ -320,6 +320,17 @@ class Llm:
         self.health.reset(provider)
         self.discovery.soon(provider)
         return models
+
+    def keeper(self, id: str = "ollama") -> ModelKeeper:
+        """The provider with that id, if it keeps models on a disk. Raises NotFound, and InvalidInput for another."""
+        found = self.provider(id)
+        if not isinstance(found, ModelKeeper):
+            raise InvalidInput(
+                f"{found.title} keeps no models that could be fetched or removed.",
+                fix="Ollama does.",
+                details={"path": "provider"},
+            )
+        return found
 
     def provider(self, id: str) -> Provider:
         if id not in self._providers:

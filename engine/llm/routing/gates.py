@@ -21,6 +21,11 @@ CODES: Mapping[str, str] = {
 }
 
 
+SURE, SURELY_TOO_LONG = 0.85, 0.7
+"""Our guess of a prompt is on the safe side. Where there is a choice, what would only just fit is left out; a model
+that is named is refused only what cannot fit, even at more than four bytes a token."""
+
+
 def rejection(needs: Needs, policy: Policy | None, model: Model, standing: Standing) -> Rejected | None:
     """The first gate that `model` does not pass; None when it may answer. A model that is named, without a policy, is
     not kept out by how it does now: it is the one that is wanted."""
@@ -33,7 +38,7 @@ def rejection(needs: Needs, policy: Policy | None, model: Model, standing: Stand
     for ability, needed in abilities:
         if needed and ability not in model.abilities:
             return Rejected(model, f"no_{ability}", CODES[f"no_{ability}"])
-    room = policy.room if policy else 1.0
+    room = SURE * policy.room if policy else SURELY_TOO_LONG
     if model.context and needs.prompt_tokens * room > model.context:
         reason = f"the prompt takes about {needs.prompt_tokens:,} tokens of its {model.context:,}"
         return Rejected(model, "context_too_small", reason)

@@ -21,8 +21,10 @@ from engine.llm.messages import (
     ChatRequest,
     Chunk,
     EmbeddingRequest,
+    Fill,
     Finished,
     Image,
+    Noted,
     ReasoningDelta,
     Sampling,
     Text,
@@ -33,7 +35,7 @@ from engine.llm.messages import (
 )
 from engine.llm.model import FREE, Model
 from engine.llm.ports import Provider
-from engine.llm.providers.ollama import OllamaProvider, ollama_address
+from engine.llm.providers.ollama.provider import OllamaProvider, ollama_address
 from engine.llm.wire import Deadlines
 from tests.servers.fake_ollama import FakeModel, FakeOllama, Reply
 from tests.servers.loopback import BreakWith, Drip, Drop, EndEarly, Garbage, Raw, Stall, Status
@@ -191,9 +193,9 @@ async def test_a_request_in_ollamas_words(server, ollama):
             ChatMessage("assistant", (), (call, ToolCall("call_8", "time", "oops"))),
             ChatMessage("tool", (Text("sunny"),), tool_call_id="call_7"),
         ),
-        Sampling(0.5, 0.9, 7, ("END",), 3),
+        Sampling(0.5, 0.9, 7, ("END",), 3, reasoning_effort="none"),
         (TOOL,),
-        extra={"top_k": 5, "logit_bias": {}, "keep_alive": "1h", "reasoning_effort": "none"},
+        extra={"top_k": 5, "logit_bias": {}, "keep_alive": "1h"},
     )
     await answer(ollama, request, THINKER.name)
     assert server.asked("/api/chat")[-1] == {
@@ -244,7 +246,8 @@ async def test_a_request_in_ollamas_words(server, ollama):
 async def test_thinking_is_asked_of_those_who_can(server, ollama, name, extra, think):
     oss = FakeModel("gpt-oss:20b", "gptoss", ["completion", "thinking"])
     server.models[oss.tagged] = oss
-    await answer(ollama, ChatRequest("auto", ASK.messages, extra=extra), name)
+    sampling = Sampling(reasoning_effort=extra.get("reasoning_effort"))
+    await answer(ollama, ChatRequest("auto", ASK.messages, sampling, extra=extra), name)
     assert server.asked("/api/chat")[-1].get("think") == think
 
 
@@ -489,3 +492,49 @@ async def test_an_end_without_done_is_an_error(server, ollama, raw):
     server.script.append(raw)
     with pytest.raises(ProviderUnavailable, match="before the answer did"):
         await answer(ollama)
+
+
+# -- filling in, and what is kept -------------------------------------------------------------------------------------
+
+
+async def test_code_is_filled_in_before_a_suffix(server, ollama):
+    request = ChatRequest(
+        "auto", (ChatMessage.of("user", "def f("),), Sampling(max_tokens=9), fill=Fill("def f(", "return x", raw=True)
+    )
+    got = await answer(ollama, request)
+    assert "".join(chunk.text for chunk in got if isinstance(chunk, TextDelta)) == "You said: def f("
+    (asked,) = server.asked("/api/generate")
+    assert (asked["prompt"], asked["suffix"], asked["raw"]) == ("def f(", "return x", True)
+    assert asked["options"]["num_predict"] == 9
+    assert isinstance(got[-1], Finished)
+
+
+async def test_a_forced_tool_says_that_ollama_has_no_such_word(ollama):
+    forced = ChatRequest("auto", ASK.messages, tools=(TOOL,), tool_choice="required", parallel_tool_calls=False)
+    notes = [chunk.code for chunk in await answer(ollama, forced) if isinstance(chunk, Noted)]
+    assert notes == ["dropped", "dropped"]
+    assert not [chunk for chunk in await answer(ollama) if isinstance(chunk, Noted)]
+
+
+async def test_a_model_is_pulled_with_its_progress_shown_and_removed(server, ollama):
+    steps = [step async for step in ollama.pull("smollm:135m")]
+    assert [step.completed for step in steps if step.total] == [0, 400, 1000, 1000, 1000, 1000]
+    assert steps[-1].status == "success"
+    assert "smollm:135m" in [one.name for one in await ollama.models()]
+    assert (await ollama.shown("smollm:135m"))["capabilities"]
+    await ollama.load("smollm:135m", "1m")
+    assert "smollm:135m" in server.loaded
+    await ollama.load("smollm:135m", 0)
+    assert "smollm:135m" not in server.loaded
+    await ollama.remove("smollm:135m")
+    assert "smollm:135m" not in [one.name for one in await ollama.models()]
+
+
+async def test_a_pull_that_fails_or_breaks_off_is_an_error(server, ollama):
+    with pytest.raises(ProviderError, match="does not exist"):
+        [step async for step in ollama.pull("nope")]
+    server.script.append(EndEarly(2))
+    with pytest.raises(ProviderUnavailable):
+        [step async for step in ollama.pull("smollm:135m")]
+    with pytest.raises(ProviderRejected):
+        await ollama.remove("missing:1b")

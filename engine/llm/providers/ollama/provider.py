@@ -5,34 +5,31 @@ line too, with the status still 200, and only a line with `done: true` ends an a
 """
 
 import asyncio
-import binascii
-from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import replace
 from typing import Any
 from urllib.parse import urlsplit
 
-import orjson
-
-from engine.kernel.errors import ContextTooLong, ProviderError, ProviderRejected, shown
+from engine.kernel.errors import ContextTooLong, ProviderError
 from engine.kernel.world import World
 from engine.llm.counting import prompt_tokens, tokens_in
 from engine.llm.messages import (
-    ChatMessage,
     ChatRequest,
     Chunk,
     EmbeddingRequest,
     Embeddings,
     Finished,
-    FinishReason,
-    Image,
+    Noted,
     ReasoningDelta,
     TextDelta,
     ToolCallDelta,
     Usage,
 )
 from engine.llm.model import FREE, Ability, Model
-from engine.llm.refusals import encoded
+from engine.llm.ports import Progress
+from engine.llm.providers.ollama.answers import chunks_in, is_last, reason_of, usage_of
+from engine.llm.providers.ollama.requests import chat_body, generate_body, notes_of, options_of
 from engine.llm.wire import LOCAL, Address, Deadlines, Wire
 
 OLLAMA_URL = "http://127.0.0.1:11434"
@@ -117,21 +114,32 @@ class OllamaProvider:
         return tuple(models)
 
     async def chat(self, request: ChatRequest, model: Model, key: str = "") -> AsyncGenerator[Chunk, None]:
-        body = self._chat_body(request, model)
-        usage = Usage(input=prompt_tokens(request), counted=False)
+        options = options_of(request)
+        options.setdefault("num_ctx", self._window(request, model))
+        if request.fill is not None:
+            path, body = "/api/generate", generate_body(request, request.fill, model, options)
+        else:
+            path, body = "/api/chat", chat_body(request, model, options)
+        for note in notes_of(request):
+            yield note
+        guess = prompt_tokens(request)
+        usage = Usage(input=guess, counted=False)
         written = calls = 0
         done = False
-        lines = self._wire.lines("/api/chat", body, model=model.name, last=_is_last)
+        lines = self._wire.lines(path, body, model=model.name, last=is_last)
         async with aclosing(lines):
             async for line in lines:
                 data = self._object(line, model)
-                for chunk in self._chunks(data, calls):
+                for chunk in chunks_in(data, calls, self._world):
                     calls += isinstance(chunk, ToolCallDelta)
                     written += tokens_in(chunk.text) if isinstance(chunk, TextDelta | ReasoningDelta) else 0
                     yield chunk
                 if data.get("done") is True:
                     done = True
-                    yield Finished(_reason(data, calls), _usage(data, replace(usage, output=written)))
+                    ended = usage_of(data, replace(usage, output=written))
+                    if self._truncates and ended.counted and ended.input < guess // 4:
+                        yield Noted("cut", f"It counted {ended.input:,} tokens of about {guess:,}: it may have cut.")
+                    yield Finished(reason_of(data, calls), ended)
         if not done:
             raise self._wire.broken("The stream ended before the answer did.", model=model.name)
 
@@ -150,6 +158,43 @@ class OllamaProvider:
         counted = _number(answer.get("prompt_eval_count"))
         guess = Usage(input=sum(map(tokens_in, request.inputs)), counted=False)
         return Embeddings(model.name, whole, Usage(input=counted) if counted else guess)
+
+    # What is kept there
+
+    async def shown(self, name: str) -> Mapping[str, Any]:
+        """All that Ollama says of a model: capabilities, model_info, parameters, template, licence."""
+        answer = await self._wire.post_json("/api/show", {"model": name}, model=name)
+        return answer if isinstance(answer, Mapping) else {}
+
+    async def pull(self, name: str) -> AsyncGenerator[Progress, None]:
+        """Fetch a model. Closing the generator stops it; a later pull goes on where it was."""
+        sizes: dict[str, tuple[int, int]] = {}
+        done = False
+        lines = self._wire.lines("/api/pull", {"model": name, "stream": True}, model=name)
+        async with aclosing(lines):
+            async for line in lines:
+                data = self._wire.parsed(line, model=name)
+                if not isinstance(data, Mapping) or data.get("error"):
+                    raise self._wire.refusal(None, data, model=name)
+                if digest := _text(data.get("digest")):
+                    sizes[digest] = _number(data.get("completed")), _number(data.get("total"))
+                status = _text(data.get("status"))
+                done = status == "success"
+                completed, total = (sum(one[place] for one in sizes.values()) for place in (0, 1))
+                yield Progress(status, completed, total)
+        if not done:
+            raise self._wire.broken("It stopped before the model was whole.", model=name)
+
+    async def remove(self, name: str) -> None:
+        await self._wire.post_json("/api/delete", {"model": name}, model=name, method="DELETE")
+
+    async def copy(self, name: str, to: str) -> None:
+        await self._wire.post_json("/api/copy", {"source": name, "destination": to}, model=name)
+
+    async def load(self, name: str, keep_alive: str | float) -> None:
+        """Have a model in memory for so long (`5m`, seconds, -1 for ever); 0 takes it out."""
+        body = {"model": name, "keep_alive": keep_alive, "stream": False}
+        await self._wire.post_json("/api/generate", body, model=name)
 
     async def close(self) -> None:
         await self._wire.close()
@@ -207,41 +252,6 @@ class OllamaProvider:
 
     # What is asked
 
-    def _chat_body(self, request: ChatRequest, model: Model) -> dict[str, Any]:
-        tools = [] if request.tool_choice == "none" else _chosen(request)
-        body: dict[str, Any] = {
-            "model": model.name,
-            "messages": _messages(request.messages, model),
-            "stream": True,
-            "truncate": False,
-            "shift": False,
-            "options": self._options(request, model),
-        }
-        known = {
-            "tools": tools or None,
-            "format": _format(request.sampling.response_format),
-            "think": _think(request, model),
-            "keep_alive": request.extra.get("keep_alive"),
-        }
-        return body | {key: value for key, value in known.items() if value is not None}
-
-    def _options(self, request: ChatRequest, model: Model) -> dict[str, Any]:
-        sampling, extra = request.sampling, request.extra
-        given = extra.get("options")
-        options: dict[str, Any] = {key: extra[key] for key in _OPTIONS if extra.get(key) is not None}
-        options |= given if isinstance(given, Mapping) else {}
-        known = {
-            "temperature": sampling.temperature,
-            "top_p": sampling.top_p,
-            "num_predict": sampling.max_tokens,
-            "stop": sampling.stop or None,
-            "seed": sampling.seed,
-        }
-        options |= {key: value for key, value in known.items() if value is not None}
-        if "num_ctx" not in options:
-            options["num_ctx"] = self._window(request, model)
-        return options
-
     def _window(self, request: ChatRequest, model: Model) -> int:
         """The context window to ask for, in tokens; raises ContextTooLong when the prompt cannot fit.
 
@@ -276,24 +286,6 @@ class OllamaProvider:
         if data.get("error"):
             raise self._wire.refusal(None, data, model=model.name)
         return data
-
-    def _chunks(self, data: Mapping[str, Any], calls: int) -> Iterator[Chunk]:
-        message = data.get("message")
-        if not isinstance(message, Mapping):
-            return
-        if thinking := _text(message.get("thinking")):
-            yield ReasoningDelta(thinking)
-        if text := _text(message.get("content")):
-            yield TextDelta(text)
-        asked = message.get("tool_calls")
-        for call in asked if isinstance(asked, list) else ():
-            function = call.get("function") if isinstance(call, Mapping) else None
-            if isinstance(function, Mapping):
-                given = function.get("arguments")
-                arguments = given if isinstance(given, str) else encoded(given or {}).decode()
-                id = _text(call.get("id")) or f"call_{self._world.new_id()}"
-                yield ToolCallDelta(calls, id, _text(function.get("name")), arguments)
-                calls += 1
 
 
 def ollama_address(text: str) -> Address:
@@ -339,118 +331,6 @@ def _tells_all(row: Mapping[str, Any]) -> bool:
     """Whether a row of /api/tags makes /api/show needless, as newer servers' rows do."""
     details = row.get("details")
     return bool(row.get("capabilities") and isinstance(details, Mapping) and details.get("context_length"))
-
-
-_OPTIONS = ("top_k", "min_p", "repeat_penalty", "presence_penalty", "frequency_penalty")
-
-
-def _chosen(request: ChatRequest) -> list[Mapping[str, Any]]:
-    """The tools to offer. Ollama has no tool_choice: a tool that is asked for by name is the only one offered."""
-    name = _tool_name(request.tool_choice)
-    named = [tool for tool in request.tools if name and _tool_name(tool) == name]
-    return named or list(request.tools)
-
-
-def _tool_name(tool: Any) -> str:
-    function = tool.get("function") if isinstance(tool, Mapping) else None
-    return _text(function.get("name")) if isinstance(function, Mapping) else ""
-
-
-def _format(response_format: Mapping[str, Any] | None) -> Any:
-    match (response_format or {}).get("type"):
-        case "json_object":
-            return "json"
-        case "json_schema":
-            described = (response_format or {}).get("json_schema")
-            return described.get("schema", "json") if isinstance(described, Mapping) else "json"
-        case _:
-            return None
-
-
-def _think(request: ChatRequest, model: Model) -> bool | str | None:
-    """`think` as asked for, or from OpenAI's reasoning_effort. gpt-oss takes only levels, others only yes or no."""
-    if "thinking" not in model.abilities:
-        return None
-    asked = request.extra.get("think")
-    if isinstance(asked, bool | str):
-        return asked
-    effort = request.extra.get("reasoning_effort")
-    if not isinstance(effort, str):
-        return None
-    if "gpt-oss" in model.name:
-        return effort if effort in ("low", "medium", "high") else "low"
-    return effort != "none"
-
-
-def _messages(messages: tuple[ChatMessage, ...], model: Model) -> list[dict[str, Any]]:
-    """Messages in Ollama's form. A tool's result carries the tool's name, which OpenAI's form gives only by the id."""
-    names = {call.id: call.name for message in messages for call in message.tool_calls}
-    out = []
-    for message in messages:
-        row: dict[str, Any] = {"role": message.role, "content": message.text}
-        if images := [_image(part, model) for part in message.parts if isinstance(part, Image)]:
-            row["images"] = images
-        if message.tool_calls:
-            row["tool_calls"] = [
-                {"id": call.id, "function": {"name": call.name, "arguments": _arguments(call.arguments)}}
-                for call in message.tool_calls
-            ]
-        if message.role == "tool":
-            row["tool_call_id"] = message.tool_call_id
-            row["tool_name"] = message.name or names.get(message.tool_call_id, "")
-        out.append(row)
-    return out
-
-
-def _arguments(text: str) -> Mapping[str, Any]:
-    """Arguments as the object that Ollama wants; what a model wrote and is no object goes along as text."""
-    try:
-        value = orjson.loads(text or "{}")
-    except orjson.JSONDecodeError:
-        value = None
-    return value if isinstance(value, dict) else {"arguments": text}
-
-
-def _image(image: Image, model: Model) -> str:
-    """The base64 of a `data:` URL. Ollama fetches no pictures, and we do not either."""
-    head, _, data = image.url.partition(",")
-    if head.startswith("data:") and head.endswith(";base64"):
-        try:
-            binascii.a2b_base64(data.encode("ascii"), strict_mode=True)
-        except (binascii.Error, UnicodeEncodeError):
-            pass
-        else:
-            return data
-    raise ProviderRejected(
-        f"Ollama cannot take the picture {shown(image.url, 40)}.",
-        why="It takes pictures only with the request, as `data:image/…;base64,…`, and fetches none.",
-        fix="Send the picture itself, or use a model of a provider that fetches pictures.",
-        details={"provider": OllamaProvider.id, "model": model.name},
-    )
-
-
-def _is_last(line: bytes) -> bool:
-    if b"true" not in line:  # most lines are not read twice
-        return False
-    try:
-        data = orjson.loads(line)
-    except orjson.JSONDecodeError:
-        return False
-    return isinstance(data, dict) and data.get("done") is True
-
-
-def _reason(data: Mapping[str, Any], calls: int) -> FinishReason:
-    if data.get("done_reason") == "length":
-        return "length"
-    return "tool_calls" if calls else "stop"
-
-
-def _usage(data: Mapping[str, Any], guess: Usage) -> Usage:
-    """Ollama leaves counts out that are zero or, for a cached prompt, unknown."""
-    prompt, answer = _number(data.get("prompt_eval_count")), _number(data.get("eval_count"))
-    if prompt:
-        return Usage(input=prompt, output=answer or guess.output, counted=bool(answer or not guess.output))
-    return guess if not answer else replace(guess, output=answer)
 
 
 def _vector(row: Any) -> tuple[float, ...] | None:
