@@ -1,4 +1,4 @@
-"""HTTP to model providers: the room's only use of httpx, and the one place where its failures become our errors.
+"""HTTP to model providers, and the one place where httpx's failures become our errors.
 
 One `Wire` serves one provider at one address. It never follows a redirect and keeps no cookies, so a key stays bound to
 the scheme, host and port it was given for; proxies and certificates from the environment are not used. Every wait has
@@ -6,7 +6,6 @@ a deadline and everything that is read is bounded. What the JSON means is left t
 """
 
 import asyncio
-import http.cookiejar
 import os
 import re
 import socket
@@ -35,6 +34,7 @@ from engine.kernel.errors import (
 from engine.kernel.world import World
 from engine.llm.framing import Event, Events, FrameTooLong, Lines
 from engine.llm.refusals import Refusal, encoded, retry_after_s
+from engine.llm.transport import Transport
 
 MOST_BODY_BYTES = 64 * 1024 * 1024
 MOST_ERROR_BYTES = 64 * 1024
@@ -159,7 +159,7 @@ class Wire:
         self._provider, self._title, self._world = provider, title, world
         self._authorize, self._headers = authorize, dict(headers or {})
         self._unreachable_fix, self._auth_fix = unreachable_fix, auth_fix
-        self._client: httpx.AsyncClient | None = None
+        self._transport: Transport | None = None
         self._secrets: set[str] = set()  # what was ever sent as a key, to be kept out of errors
 
     async def get_json(self, path: str, *, key: str = "", within_s: float | None = None) -> Any:
@@ -208,8 +208,8 @@ class Wire:
         return self._frames(_Ask("POST", path, body, "text/event-stream", key, model, headers or {}), Events(), last)
 
     async def close(self) -> None:
-        if self._client is not None:
-            await self._client.aclose()
+        if self._transport is not None:
+            await self._transport.aclose()
 
     # What the provider said no with
 
@@ -327,7 +327,7 @@ class Wire:
         until = asyncio.get_running_loop().time() + first_s
         with self._translated(model, late):
             async with asyncio.timeout_at(until):
-                response = await self._open().send(request, stream=True)
+                response = await self._open().handle_async_request(request)
         try:
             if response.status_code != httpx.codes.OK:
                 raise await self._refused(response, model)
@@ -345,19 +345,13 @@ class Wire:
         finally:
             await response.aclose()
 
-    def _open(self) -> httpx.AsyncClient:
-        if self._client is None:
+    def _open(self) -> Transport:
+        if self._transport is None:
             # Nothing can be verified over plain HTTP, so reading the certificates is left out there.
             secure = self.address.url.startswith("https:")
-            self._client = httpx.AsyncClient(
-                verify=httpx.create_ssl_context(trust_env=False) if secure else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT),
-                timeout=httpx.Timeout(None, connect=self.deadlines.connect_s),
-                limits=httpx.Limits(max_connections=None, max_keepalive_connections=8, keepalive_expiry=30.0),
-                cookies=http.cookiejar.CookieJar(http.cookiejar.DefaultCookiePolicy(allowed_domains=[])),
-                follow_redirects=False,
-                trust_env=False,
-            )
-        return self._client
+            context = httpx.create_ssl_context(trust_env=False) if secure else None
+            self._transport = Transport(context, self.deadlines.connect_s)
+        return self._transport
 
     def _request(self, ask: "_Ask") -> httpx.Request:
         keys = self._authorize(ask.key)
@@ -373,7 +367,7 @@ class Wire:
         if content is not None:
             ours["content-type"] = "application/json"
         headers = {**self._headers, **ask.headers, **ours, **keys}
-        return self._open().build_request(ask.method, f"{self.address.url}{ask.path}", headers=headers, content=content)
+        return httpx.Request(ask.method, f"{self.address.url}{ask.path}", headers=headers, content=content)
 
     async def _must_be(self, accept: str, response: httpx.Response, model: str) -> None:
         """Refuse an answer of another kind: a page of a proxy, or an error that came with status 200."""

@@ -1,0 +1,263 @@
+"""Connections to providers, under httpx's types: HTTP/1.1 on asyncio, with a pool that costs the same whether it is
+empty or full.
+
+httpx's own pool looks through all its connections for every request; with a hundred idle ones it is ten times slower
+than with none (docs/decisions/httpx.md). Parsing is httptools', which Sanic uses too; TLS is asyncio's. Nothing is
+followed, decoded or remembered here. RFC 9112.
+"""
+
+import asyncio
+import ssl
+from collections import deque
+from collections.abc import AsyncIterator, Mapping
+from typing import Any, cast
+
+import httptools
+import httpx
+
+IDLE_S = 30.0
+MOST_IDLE = 64
+MOST_HEAD_BYTES = 64 * 1024
+_HIGH_WATER, _LOW_WATER = 256 * 1024, 64 * 1024
+_Origin = tuple[str, str, int]
+
+
+class Transport(httpx.AsyncBaseTransport):
+    """Requests with their whole body in memory; answers as they come. `connect_s` bounds a new connection."""
+
+    def __init__(self, context: ssl.SSLContext | None, connect_s: float) -> None:
+        self._context, self._connect_s = context, connect_s
+        self._idle: dict[_Origin, deque[tuple[float, _Connection]]] = {}
+        self._closed = False
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Raises httpx's ConnectError, ConnectTimeout, ReadError and RemoteProtocolError."""
+        head, body = _head(request), await request.aread()
+        origin = _origin(request.url)
+        connection = self._idle_one(origin) or await self._connect(origin)
+        try:
+            connection.send(head + body)
+            status, headers = await connection.begun()
+        except BaseException:
+            connection.abort()
+            raise
+        return httpx.Response(status, headers=headers, stream=_Stream(self, origin, connection), request=request)
+
+    async def aclose(self) -> None:
+        self._closed = True
+        for waiting in self._idle.values():
+            for _, connection in waiting:
+                connection.abort()
+        self._idle.clear()
+
+    def give_back(self, origin: _Origin, connection: "_Connection") -> None:
+        """An answer was read to its end, or was given up."""
+        waiting = self._idle.setdefault(origin, deque())
+        if not connection.reusable or self._closed or len(waiting) >= MOST_IDLE:
+            connection.abort()
+            return
+        waiting.append((asyncio.get_running_loop().time(), connection))
+        connection.rest()
+
+    def _idle_one(self, origin: _Origin) -> "_Connection | None":
+        """The connection that was used last; those that are old or were closed meanwhile are thrown away."""
+        waiting, now = self._idle.get(origin), asyncio.get_running_loop().time()
+        while waiting and now - waiting[0][0] > IDLE_S:
+            waiting.popleft()[1].abort()
+        while waiting:
+            _, connection = waiting.pop()
+            if connection.wake():
+                return connection
+        return None
+
+    async def _connect(self, origin: _Origin) -> "_Connection":
+        scheme, host, port = origin
+        secure = {"ssl": self._context, "server_hostname": host} if scheme == "https" else {}
+        try:
+            async with asyncio.timeout(self._connect_s):
+                _, made = await asyncio.get_running_loop().create_connection(
+                    _Connection, host, port, happy_eyeballs_delay=0.25, **cast("Any", secure)
+                )
+        except TimeoutError as error:
+            raise httpx.ConnectTimeout(f"no connection within {self._connect_s:g} s") from error
+        except OSError as error:
+            raise httpx.ConnectError(str(error)) from error
+        return made
+
+
+class _Stream(httpx.AsyncByteStream):
+    """The body of an answer. Closing it before its end closes the connection."""
+
+    def __init__(self, transport: Transport, origin: _Origin, connection: "_Connection") -> None:
+        self._transport, self._origin = transport, origin
+        self._connection: _Connection | None = connection
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        while self._connection is not None and (data := await self._connection.next()):
+            yield data
+
+    async def aclose(self) -> None:
+        if self._connection is not None:
+            self._transport.give_back(self._origin, self._connection)
+            self._connection = None
+
+
+class _Connection(asyncio.Protocol):
+    """One connection, one request at a time."""
+
+    def __init__(self) -> None:
+        self._transport: asyncio.Transport | None = None
+        self._waiter: asyncio.Future[None] | None = None
+        self._resting = False
+        self._begin()
+
+    def _begin(self) -> None:
+        self._parser = httptools.HttpResponseParser(self)
+        self._status, self._headers = 0, list[tuple[bytes, bytes]]()
+        self._received: list[bytes] = []
+        self._size = self._head_bytes = 0
+        self._started = self._complete = self._stays = self._paused = False
+        self._ended_by_close = self._surplus = False
+        self._broken: Exception | None = None
+
+    # -- what the transport does ------------------------------------------------------------------------------------
+
+    @property
+    def reusable(self) -> bool:
+        alive = self._transport is not None and not self._transport.is_closing() and self._broken is None
+        return alive and self._complete and self._stays
+
+    def send(self, data: bytes) -> None:
+        assert self._transport is not None
+        self._transport.write(data)
+
+    async def begun(self) -> tuple[int, list[tuple[bytes, bytes]]]:
+        """The status and the headers, as soon as they are there."""
+        while not self._started:
+            await self._more()
+        return self._status, self._headers
+
+    async def next(self) -> bytes:
+        """What has come of the body, all of it at once; empty at its end."""
+        while not self._received and not self._complete:
+            await self._more()
+        data = b"".join(self._received)
+        self._received.clear()
+        self._size = 0
+        if self._paused and self._transport is not None:
+            self._paused = False
+            self._transport.resume_reading()
+        return data
+
+    def rest(self) -> None:
+        self._resting = True
+
+    def wake(self) -> bool:
+        """Whether it can be used again."""
+        if self._transport is None or self._transport.is_closing() or self._broken is not None:
+            return False
+        self._resting = False
+        self._begin()
+        return True
+
+    def abort(self) -> None:
+        if self._transport is not None:
+            self._transport.abort()
+
+    async def _more(self) -> None:
+        if self._broken is not None:
+            raise self._broken
+        self._waiter = asyncio.get_running_loop().create_future()
+        try:
+            await self._waiter
+        finally:
+            self._waiter = None
+
+    def _wake(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    # -- what the loop does -----------------------------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.Transport", transport)
+
+    def data_received(self, data: bytes) -> None:
+        if self._resting:  # nothing was asked: what comes belongs to no answer
+            self._broken = httpx.RemoteProtocolError("it spoke without being asked")
+            self.abort()
+            return
+        try:
+            if not self._started:
+                self._head_bytes += len(data)
+            self._parser.feed_data(data)
+            if not self._started and self._head_bytes > MOST_HEAD_BYTES:
+                raise httptools.HttpParserError("its head does not end")
+        except httptools.HttpParserError as error:
+            self._broken = httpx.RemoteProtocolError(f"that is no HTTP: {error}")
+            self.abort()
+        if self._size > _HIGH_WATER and not self._paused and self._transport is not None:
+            self._paused = True
+            self._transport.pause_reading()
+        self._wake()
+
+    def eof_received(self) -> None:
+        self._ended()
+
+    def connection_lost(self, error: Exception | None) -> None:
+        if error is not None and not self._complete and self._broken is None:
+            failure = httpx.ReadError(str(error))
+            failure.__cause__ = error
+            self._broken = failure
+        self._ended()
+
+    def _ended(self) -> None:
+        if self._started and self._ended_by_close and self._broken is None:
+            self._complete = True
+        elif not self._complete and self._broken is None:
+            self._broken = httpx.RemoteProtocolError("it closed the connection before its answer was whole")
+        self._wake()
+
+    # -- what the parser says ---------------------------------------------------------------------------------------
+
+    def on_message_begin(self) -> None:
+        if self._complete:  # a second answer to one request
+            self._stays, self._surplus = False, True
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self._headers.append((name, value))
+
+    def on_headers_complete(self) -> None:
+        if self._surplus:
+            return
+        self._status = self._parser.get_status_code()
+        if self._status < 200:  # an interim answer: the real one follows
+            self._headers = []
+            return
+        names: Mapping[bytes, bytes] = {name.lower(): value for name, value in self._headers}
+        chunked = names.get(b"transfer-encoding", b"").lower().endswith(b"chunked")
+        self._ended_by_close = not chunked and b"content-length" not in names
+        self._started = True
+
+    def on_body(self, body: bytes) -> None:
+        if not self._surplus:
+            self._received.append(body)
+            self._size += len(body)
+
+    def on_message_complete(self) -> None:
+        if self._started and not self._surplus:
+            self._complete, self._stays = True, bool(self._parser.should_keep_alive())  # known only now
+
+
+def _origin(url: httpx.URL) -> _Origin:
+    return url.scheme, url.host, url.port or (443 if url.scheme == "https" else 80)
+
+
+def _head(request: httpx.Request) -> bytes:
+    """The request's head. Raises httpx.LocalProtocolError for a header that would end a line."""
+    lines = [b"%s %s HTTP/1.1" % (request.method.encode(), request.url.raw_path)]
+    for name, value in request.headers.raw:
+        if any(byte < 32 and byte != 9 for byte in value) or b":" in name or not name.strip():
+            raise httpx.LocalProtocolError(f"the header {name.decode('ascii', 'replace')} cannot be sent")
+        lines.append(b"%s: %s" % (name, value))
+    return b"\r\n".join([*lines, b"", b""])
