@@ -6,7 +6,7 @@ nothing and is not final; a livelock is a set of markings that is never left, in
 has no final marking.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -15,12 +15,12 @@ from engine.nets.analysis.beyond import certificate, decided
 from engine.nets.analysis.classes import classes
 from engine.nets.analysis.components import Components, components
 from engine.nets.analysis.evidence import Evidence
-from engine.nets.analysis.exhaustive import exhaustive
 from engine.nets.analysis.invariants import invariants
 from engine.nets.analysis.model import Analysis, Finding, FindingCode, Severity
 from engine.nets.analysis.states import KeepGoing, StateSpace, explore
 from engine.nets.marking import in_words
 from engine.nets.model import Net
+from engine.rules.exhaustive import Coverage, exhaustive
 
 MOST_STATES = 200_000
 _AT_FIRST = 25_000  # states, before reductions are tried
@@ -153,18 +153,28 @@ class _Report:
         if not self.evidence.guarded:
             return None
         open_modes = {move.mode for move in space.moves if not move.guarded}
-        known: dict[tuple[int, ...], bool] = {}
 
         def can_stick(state: int) -> bool:
-            row = tuple(space.labels[space.starts[state] : space.starts[state + 1]])
+            row = space.labels[space.starts[state] : space.starts[state + 1]]
             if not row or not open_modes.isdisjoint(row) or space.packed[state] in self.ends:
                 return False
-            if row not in known:
-                guards = [guard for mode in row if (guard := self.net.modes[mode].transition.guard) is not None]
-                known[row] = not exhaustive(guards)
-            return known[row]
+            return not self._leave_no_gap(row)
 
         return self.evidence.best(state for state in range(space.settled) if can_stick(state))
+
+    @cached_property
+    def _gapless(self) -> dict[frozenset[str], bool]:
+        return {}
+
+    def _leave_no_gap(self, modes: Iterable[int]) -> bool:
+        """Whether the guards of `modes`, all of them guarded, are proven to let any data pass by one of them. A field
+        that they compare is taken to be there."""
+        named = {self.net.modes[mode].transition.id: self.net.modes[mode].transition.guard for mode in modes}
+        key = frozenset(named)
+        if key not in self._gapless:
+            guards = [guard for guard in named.values() if guard is not None]
+            self._gapless[key] = exhaustive(guards) is not Coverage.NO
+        return self._gapless[key]
 
     # -- the report -----------------------------------------------------------------------------------------------
 
