@@ -16,11 +16,11 @@ from dataclasses import dataclass, field
 from heapq import heappop, heappush
 from math import log, sqrt
 
+from engine.nets.chance import uniform_numbers
 from engine.nets.marking import enabled
 from engine.nets.model import Arc, Mode, Net
 
 _T_NINE = 2.262  # Student's t, nine degrees of freedom, 95 %
-_MASK = (1 << 64) - 1
 _BATCHES = 10
 
 
@@ -115,21 +115,6 @@ def simulate(
     A case ends on a final marking, or when nothing can move it. `most_steps` bounds firings in all.
     """
     return _Run(net, behaviours, uniform_numbers(seed)).go(cases, arrival, most_steps, keep_going)
-
-
-def uniform_numbers(seed: int) -> Callable[[], float]:
-    """Numbers from 0 up to 1, by SplitMix64 (Steele, Lea & Flood 2014)."""
-    state = seed & _MASK
-
-    def draw() -> float:
-        nonlocal state
-        state = (state + 0x9E3779B97F4A7C15) & _MASK
-        z = state
-        z = ((z ^ (z >> 30)) * 0xBF58476D1CE4E5B9) & _MASK
-        z = ((z ^ (z >> 27)) * 0x94D049BB133111EB) & _MASK
-        return ((z ^ (z >> 31)) >> 11) / (1 << 53)
-
-    return draw
 
 
 class _Run:

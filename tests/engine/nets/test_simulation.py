@@ -2,8 +2,9 @@
 
 import pytest
 
+from engine.nets.chance import uniform_numbers
 from engine.nets.model import Arc, Net, Place, Transition
-from engine.nets.simulation import Behaviour, Exponential, Fixed, Uniform, simulate, uniform_numbers
+from engine.nets.simulation import Behaviour, Exponential, Fixed, Uniform, simulate
 
 
 def line(*names):
