@@ -1,10 +1,11 @@
 """What can be proven of a net whose state space was not searched to its end. Pure.
 
-Reductions decide soundness; invariants bound places; coverability names all places that grow; stubborn sets find a
-deadlock or prove that there is none. What none of them decides stays "not proven".
+Reductions decide soundness; invariants bound places; coverability names all places that grow; siphons prove that there
+is no deadlock, stubborn sets the same, or find one; random walks find what is wrong without a proof of what is right.
+What none of them decides stays "not proven".
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -13,8 +14,10 @@ from engine.nets.analysis.coverability import cover
 from engine.nets.analysis.model import Analysis, Finding, FindingCode, Severity, Step
 from engine.nets.analysis.packing import Packing
 from engine.nets.analysis.reduction import closed, reduced
+from engine.nets.analysis.siphons import never_again, never_filled, never_stuck, siphon_rules
 from engine.nets.analysis.states import KeepGoing, StateSpace, explore
-from engine.nets.analysis.stubborn import Reduced, search
+from engine.nets.analysis.stubborn import search
+from engine.nets.analysis.walks import Wrong, walks
 from engine.nets.marking import in_words
 from engine.nets.model import Net
 
@@ -32,6 +35,14 @@ def decided(
     found = replace(found, by=_by(found, {}, "state space"))
     if found.complete:
         return found
+    found = _beyond(net, space, found, certain, keep_going)
+    hanging = tuple(name for name in _ON_GUARDS if getattr(found, name) and any(move.guarded for move in space.moves))
+    return replace(found, on_guards=hanging)
+
+
+def _beyond(
+    net: Net, space: StateSpace, found: Analysis, certain: Mapping[str, Any], keep_going: KeepGoing
+) -> Analysis:
     if certain:
         found = _with(found, "reduction", **certain)
         found = _settled(found) if found.sound or found.live else found
@@ -39,12 +50,16 @@ def decided(
     if space.stopped:
         return found
     if space.unbounded:
-        return _covered(net, space, found, keep_going) if all(move.plain for move in space.moves) else found
-    if found.deadlock_free is None:
+        if all(move.plain for move in space.moves):
+            found = _covered(net, space, found, keep_going)
+    elif found.deadlock_free is None:
+        found = _by_siphons(net, space, found)
+    if found.deadlock_free is None and not space.unbounded:
         found = _stubborn(net, space, found, keep_going)
-    return found
+    return _walked(net, space, found, keep_going)
 
 
+_ON_GUARDS = ("deadlock_free", "option_to_complete", "sound")
 _VERDICTS = (
     "bounded",
     "safe",
@@ -171,30 +186,97 @@ def _stubborn(net: Net, space: StateSpace, found: Analysis, keep_going: KeepGoin
     ends = {packing.pack([(n, 1)]) for n, place in enumerate(net.place_ids) if place in net.final}
     stuck = [state for state in run.dead if run.packed[state] not in ends]
     if stuck:
-        finding = _stuck(net, space, packing, run, stuck[0])
-        sound = False if net.final else None
-        found = _with(found, "stubborn sets", deadlock_free=False, sound=sound)
-        return replace(found, findings=(finding, *found.findings))
+        way = [(mode, packing.unpack(run.packed[state])) for mode, state in run.way_to(stuck[0])]
+        return _with_deadlock(net, space, found, way, "stubborn sets")
     return _with(found, "stubborn sets", deadlock_free=True) if run.complete else found
 
 
-def _stuck(net: Net, space: StateSpace, packing: Packing, run: Reduced, state: int) -> Finding:
-    def marking(number: int) -> dict[str, int]:
-        tokens = packing.unpack(run.packed[number])
-        return {place: count for place, count in zip(net.place_ids, tokens, strict=True) if count}
+def _by_siphons(net: Net, space: StateSpace, found: Analysis) -> Analysis:
+    """Only for nets that run for ever: one that ends has its last marking, in which nothing fires."""
+    if net.final or len(net.modes) > _MOST_NODES or not never_stuck(space.moves, space.tokens(0)):
+        return found
+    return _with(found, "siphons", deadlock_free=True)
 
-    way = run.way_to(state)
-    steps = [Step(marking(0))]
-    for number, reached in way:
-        mode = net.modes[number]
-        steps.append(Step(marking(reached), mode.transition.id, mode.source))
+
+def _walked(net: Net, space: StateSpace, found: Analysis, keep_going: KeepGoing) -> Analysis:
+    """`found` with what random walks meet of that which is not decided."""
+    if len(net.modes) > _MOST_NODES:
+        return found
+    packing = Packing([2 * bits for bits in space.packing.bits], 7)
+    ends = {packing.pack([(n, 1)]) for n, place in enumerate(net.place_ids) if place in net.final}
+    on_ends = packing.mask(n for n, place in enumerate(net.place_ids) if place in net.final)
+    crowded = packing.values & ~packing.pack((place, 1) for place in range(len(net.places)))
+    wanted: dict[str, Wrong] = {}
+    if found.deadlock_free is None:
+        wanted["deadlock"] = lambda marking, dead: dead and marking not in ends
+    if found.proper_completion is None and net.final:
+        wanted["improper"] = lambda marking, dead: bool(marking & on_ends) and marking not in ends
+    if found.safe is None:
+        wanted["unsafe"] = lambda marking, dead: bool(marking & crowded)
+    if not wanted:
+        return found
+    met = walks(space.moves, packing, packing.pack(enumerate(space.tokens(0))), wanted, keep_going)
+    for name, walk in met.items():
+        way = [(mode, packing.unpack(marking)) for mode, marking in zip(walk.modes, walk.markings, strict=True)]
+        last = way[-1][1] if way else space.tokens(0)
+        if name == "deadlock":
+            found = _with_deadlock(net, space, found, way, _WALK)
+            continue
+        places = tuple(place for place, count in zip(net.place_ids, last, strict=True) if count > (name == "unsafe"))
+        if name == "improper":
+            words = in_words(_marking(net, last), net.place_ids)
+            message = f"It can reach an end while other work is still open: {words}."
+            found = _with(found, _WALK, proper_completion=False, sound=False)
+            finding = _found(net, space, FindingCode.IMPROPER_COMPLETION, Severity.ERROR, message, way, places)
+        else:
+            message = f"{' and '.join(places)} can hold more than one token."
+            found = _with(found, _WALK, safe=False)
+            finding = _found(net, space, FindingCode.UNSAFE, Severity.INFO, message, way, places)
+        found = replace(found, findings=(finding, *found.findings))
+    return found
+
+
+_WALK = "random walk"
+Way = Sequence[tuple[int, Sequence[int]]]
+"""The steps of a run: a mode, and the tokens after it."""
+
+
+def _with_deadlock(net: Net, space: StateSpace, found: Analysis, way: Way, method: str) -> Analysis:
+    last = way[-1][1] if way else space.tokens(0)
+    siphon = tuple(net.place_ids[place] for place in never_filled(siphon_rules(space.moves), space.moves, last))
+    marking = _marking(net, last)
+    message = f"It gets stuck in {in_words(marking, net.place_ids)}: nothing can fire, and it is not an end."
+    message += f" {never_again(siphon)}" if siphon else ""
+    finding = _found(net, space, FindingCode.DEADLOCK, Severity.ERROR, message, way, tuple(marking))
+    finding = replace(finding, siphon=siphon)
+    option = False if net.final else None
+    found = _with(found, method, deadlock_free=False, sound=option, option_to_complete=option)
+    return replace(found, findings=(finding, *found.findings), deadlocks=(finding,))
+
+
+def _found(
+    net: Net,
+    space: StateSpace,
+    code: FindingCode,
+    severity: Severity,
+    message: str,
+    way: Way,
+    places: tuple[str, ...],
+) -> Finding:
+    steps = [Step(_marking(net, space.tokens(0)))]
+    steps += [
+        Step(_marking(net, tokens), net.modes[mode].transition.id, net.modes[mode].source) for mode, tokens in way
+    ]
     return Finding(
-        FindingCode.DEADLOCK,
-        Severity.ERROR,
-        f"It gets stuck in {in_words(marking(state), net.place_ids)}: nothing can fire, and it is not an end. "
-        "There may be a shorter way to it.",
-        tuple(marking(state)),
-        tuple(dict.fromkeys(net.modes[number].transition.id for number, _ in way)),
+        code,
+        severity,
+        f"{message} There may be a shorter way to it.",
+        places,
+        tuple(dict.fromkeys(net.modes[mode].transition.id for mode, _ in way)),
         tuple(steps),
-        any(space.moves[number].guarded for number, _ in way),
+        any(space.moves[mode].guarded for mode, _ in way),
     )
+
+
+def _marking(net: Net, tokens: Sequence[int]) -> dict[str, int]:
+    return {place: count for place, count in zip(net.place_ids, tokens, strict=True) if count}

@@ -28,8 +28,11 @@ class Evidence:
         """Of `states`, which are in the order they were found, the one with the best run to it."""
         if not self.guarded:
             return next(iter(states), None)
-        costs = self._costs
-        return min(states, key=lambda state: costs[state], default=None)
+        return min(states, key=self.cost, default=None)
+
+    def cost(self, state: int) -> tuple[int, int]:
+        """Less for a better run: its guarded steps, then how far it is."""
+        return self._best_runs[0][state] if self.guarded else (0, state)
 
     def way_to(self, state: int) -> Way:
         if not self.guarded:
@@ -46,15 +49,16 @@ class Evidence:
     ) -> Finding:
         """A finding with the run along `way`."""
         space = self._space
-        steps = [Step(space.marking(0))]
-        guarded = False
-        passed: dict[str, None] = {}
-        for number, reached in way:
-            mode = space.net.modes[number]
-            guarded |= space.moves[number].guarded
-            passed[mode.transition.id] = None
-            steps.append(Step(space.marking(reached), mode.transition.id, mode.source))
-        return Finding(code, severity, message, places, tuple(passed), tuple(steps), guarded)
+        passed = dict.fromkeys(space.net.modes[mode].transition.id for mode, _ in way)
+        guarded = any(space.moves[mode].guarded for mode, _ in way)
+        trace = (Step(space.marking(0)), *self.steps(way))
+        return Finding(code, severity, message, places, tuple(passed), trace, guarded)
+
+    def steps(self, way: Way) -> tuple[Step, ...]:
+        modes = self._space.net.modes
+        return tuple(
+            Step(self._space.marking(state), modes[mode].transition.id, modes[mode].source) for mode, state in way
+        )
 
     @cached_property
     def _best_runs(self) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
@@ -77,10 +81,6 @@ class Evidence:
                     before[after] = (state, mode)
                     heappush(waiting, (*cost, after))
         return costs, before
-
-    @property
-    def _costs(self) -> list[tuple[int, int]]:
-        return self._best_runs[0]
 
     @property
     def _before(self) -> list[tuple[int, int]]:

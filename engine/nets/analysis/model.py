@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from engine.nets.analysis.structural import Structure
 from engine.nets.marking import Marking
 
 
@@ -45,6 +46,10 @@ class Finding:
 
     `depends_on_guards`: every run that shows it passes a guarded transition, so whether it can happen hangs on the
     data. The trace is then one with the fewest guarded steps.
+
+    `onward`: how a livelock goes on after the trace, into a loop and once round it; `loop` is then the number of the
+    step, of trace and onward together, to which it comes back at the end. `siphon`: places that can never be filled
+    again, for which tokens of a deadlock wait; empty when that is not why.
     """
 
     code: FindingCode
@@ -54,6 +59,9 @@ class Finding:
     transitions: tuple[str, ...] = ()
     trace: tuple[Step, ...] = ()
     depends_on_guards: bool = False
+    onward: tuple[Step, ...] = ()
+    loop: int | None = None
+    siphon: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +86,12 @@ class Analysis:
     `home_states`: some marking can be reached from everywhere. `liveness` has Murata's level of each transition as far
     as it is known: 0 dead, 1 can fire, 3 can fire without end, 4 can always be made to fire again. `place_bounds` is
     the most tokens of each place as far as it is known. `by` says what decided a verdict: "state space", "reduction",
-    "coverability", "stubborn sets" or "invariant"; such a verdict is as certain as one from the state space.
+    "coverability", "stubborn sets", "siphons", "random walk" or "invariant"; such a verdict is as certain as one from
+    the state space. `on_guards` names the verdicts that are true when guards say yes, and that some data may turn: from
+    some marking an end, or a way on, hangs on what it holds.
+
+    `deadlocks`: the kinds of deadlock that were found, one for each set of places in which it gets stuck, the nearest
+    first; `every_deadlock` when there are no others. `structure` is worked out when it is looked at.
     """
 
     complete: bool
@@ -103,3 +116,7 @@ class Analysis:
     place_bounds: Mapping[str, int] = field(default_factory=dict)
     net_class: tuple[str, ...] = ()
     by: Mapping[str, str] = field(default_factory=dict)
+    deadlocks: tuple[Finding, ...] = ()
+    every_deadlock: bool = False
+    structure: Structure | None = None
+    on_guards: tuple[str, ...] = ()

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from engine.nets.analysis.model import Analysis, Finding, Invariant, Step
+from engine.nets.analysis.structural import Structure
 
 
 def write(found: Analysis) -> dict[str, Any]:
@@ -28,8 +29,12 @@ def write(found: Analysis) -> dict[str, Any]:
         "placeBounds": dict(found.place_bounds),
         "netClass": list(found.net_class),
         "by": dict(found.by),
+        "onGuards": list(found.on_guards),
         "invariants": [_invariant(one) for one in found.invariants],
         "findings": [_finding(finding) for finding in found.findings],
+        "deadlocks": [_finding(finding) for finding in found.deadlocks],
+        "everyDeadlock": found.every_deadlock,
+        "structure": None if found.structure is None else _structure(found.structure),
     }
 
 
@@ -42,6 +47,30 @@ def _finding(finding: Finding) -> dict[str, Any]:
         "transitions": list(finding.transitions),
         "trace": [step(one) for one in finding.trace],
         "dependsOnGuards": finding.depends_on_guards,
+        "onward": [step(one) for one in finding.onward],
+        "loop": finding.loop,
+        "siphon": list(finding.siphon),
+    }
+
+
+def _structure(found: Structure) -> dict[str, Any]:
+    return {
+        "wellHandled": found.well_handled,
+        "handles": [
+            {
+                "start": one.start,
+                "end": one.end,
+                "first": list(one.first),
+                "second": list(one.second),
+                "words": one.words,
+            }
+            for one in found.handles
+        ],
+        "everyHandle": found.every_handle,
+        "siphons": [list(one) for one in found.siphons.sets],
+        "everySiphon": found.siphons.complete,
+        "traps": [list(one) for one in found.traps.sets],
+        "everyTrap": found.traps.complete,
     }
 
 

@@ -86,6 +86,22 @@ class StateSpace:
             seen |= one
         return seen
 
+    @cached_property
+    def before(self) -> tuple[Numbers, Numbers]:
+        """Who leads to each state, in rows: where the row of each begins, and the states."""
+        bounds = array("Q", bytes(8 * (len(self) + 1)))
+        for after in self.targets:
+            bounds[after + 1] += 1
+        for state in range(len(self)):
+            bounds[state + 1] += bounds[state]
+        free = bounds[:]
+        sources = array("I", bytes(4 * len(self.targets)))
+        for state in range(self.settled):
+            for after in self.targets[self.starts[state] : self.starts[state + 1]]:
+                sources[free[after]] = state
+                free[after] += 1
+        return bounds, sources
+
     def tokens(self, state: int) -> tuple[int, ...]:
         return self.packing.unpack(self.packed[state])
 

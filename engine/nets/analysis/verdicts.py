@@ -15,14 +15,19 @@ from engine.nets.analysis.beyond import certificate, decided
 from engine.nets.analysis.classes import classes
 from engine.nets.analysis.components import Components, components
 from engine.nets.analysis.evidence import Evidence
+from engine.nets.analysis.guarded import certain, open_to_all
 from engine.nets.analysis.invariants import invariants
+from engine.nets.analysis.loops import round_trip
 from engine.nets.analysis.model import Analysis, Finding, FindingCode, Severity
+from engine.nets.analysis.siphons import Rules, never_again, never_filled, siphon_rules
 from engine.nets.analysis.states import KeepGoing, StateSpace, explore
+from engine.nets.analysis.structural import Structure
 from engine.nets.marking import in_words
 from engine.nets.model import Net
 from engine.rules.exhaustive import Coverage, exhaustive
 
 MOST_STATES = 200_000
+MOST_DEADLOCKS = 20  # kinds that are told apart
 _AT_FIRST = 25_000  # states, before reductions are tried
 
 
@@ -213,6 +218,10 @@ class _Report:
             liveness=self.levels if self.complete else {},
             place_bounds=dict(zip(self.net.place_ids, self.space.peaks, strict=True)) if self.complete else {},
             net_class=classes(self.net),
+            deadlocks=self.deadlock_kinds,
+            every_deadlock=self.complete and len(self.deadlock_kinds) < MOST_DEADLOCKS,
+            structure=Structure(self.net),
+            on_guards=self.on_guards,
         )
 
     def _unbounded_places(self) -> tuple[str, ...] | None:
@@ -273,15 +282,7 @@ class _Report:
         stuck = [state for state in self.deadlocks if state not in improper]
         first = self.evidence.best(stuck)
         if first is not None:
-            words = self._words(first)
-            more = f" (and {len(stuck) - 1} more such states)" if len(stuck) > 1 else ""
-            yield self._finding(
-                FindingCode.DEADLOCK,
-                Severity.ERROR,
-                f"It gets stuck in {words}: nothing can fire, and it is not an end{more}.",
-                first,
-                places=self._marked(first),
-            )
+            yield self._stuck(first, len(stuck) - 1, "states")
         data = self.data_deadlock
         if data is not None:
             found = self._finding(
@@ -292,6 +293,38 @@ class _Report:
                 places=self._marked(data),
             )
             yield replace(found, depends_on_guards=True)
+
+    @cached_property
+    def deadlock_kinds(self) -> tuple[Finding, ...]:
+        """A deadlock for each set of places in which it gets stuck, the nearest of its kind."""
+        kinds: dict[tuple[str, ...], list[int]] = {}
+        for state in self.deadlocks:
+            kinds.setdefault(self._marked(state), []).append(state)
+        nearest = [(min(states, key=self.evidence.cost), len(states) - 1) for states in kinds.values()]
+        nearest.sort(key=lambda one: self.evidence.cost(one[0]))
+        return tuple(
+            self._stuck(state, others, "markings of these places") for state, others in nearest[:MOST_DEADLOCKS]
+        )
+
+    def _stuck(self, state: int, others: int, of_what: str) -> Finding:
+        names = self.net.place_ids
+        siphon = tuple(
+            names[place] for place in never_filled(self._siphons, self.space.moves, self.space.tokens(state))
+        )
+        more = f" (and {others:,} more such {of_what})" if others else ""
+        message = f"It gets stuck in {self._words(state)}: nothing can fire, and it is not an end{more}."
+        found = self._finding(
+            FindingCode.DEADLOCK,
+            Severity.ERROR,
+            message + (f" {never_again(siphon)}" if siphon else ""),
+            state,
+            places=self._marked(state),
+        )
+        return replace(found, siphon=siphon)
+
+    @cached_property
+    def _siphons(self) -> Rules:
+        return siphon_rules(self.space.moves)
 
     def _completion(self) -> Iterator[Finding]:
         if not self.net.final:
@@ -314,6 +347,44 @@ class _Report:
                 state,
                 places=self._marked(state),
             )
+        elif self.complete and self.data_deadlock is None:
+            yield from self._hanging()
+
+    def _hanging(self) -> Iterator[Finding]:
+        """A state that comes to an end only when some guard says yes, and no other guard stands in for it."""
+        if not self.evidence.guarded:
+            return
+        space, modes = self.space, self.net.modes
+        won = open_to_all(space, self.final_states, self._leave_no_gap)
+        state = self.evidence.best(state for state, fine in enumerate(won) if not fine)
+        if state is None:
+            return
+        hanging = {
+            modes[space.labels[edge]].transition.id
+            for before in range(len(space))
+            for edge in range(space.starts[before], space.starts[before + 1])
+            if won[space.targets[edge]] and not won[before]
+        }
+        names = tuple(one.id for one in self.net.transitions if one.id in hanging)
+        found = self._finding(
+            FindingCode.CANNOT_COMPLETE,
+            Severity.INFO,
+            f"From {self._words(state)} an end is reached only if the data lets {' or '.join(names)} pass some time.",
+            state,
+            places=self._marked(state),
+        )
+        yield replace(found, transitions=names, depends_on_guards=True)
+
+    @cached_property
+    def on_guards(self) -> tuple[str, ...]:
+        """The verdicts that are true as long as guards say yes, and that some data may turn."""
+        if not (self.complete and self.evidence.guarded):
+            return ()
+        found = ["deadlock_free"] if self.data_deadlock is not None and not self.deadlocks else []
+        if self.net.final and not self.lost and not all(certain(self.space, self.final_states, self._leave_no_gap)):
+            found.append("option_to_complete")
+            found += ["sound"] if not (self.improper or self.dead_transitions) else []
+        return tuple(found)
 
     def _ambiguous(self) -> Iterator[Finding]:
         """Transitions that two of their sources let fire at once: which one is taken is then chosen for the caller."""
@@ -343,19 +414,33 @@ class _Report:
             return
         state = self.evidence.best(self.livelocked) if self.net.final else None
         if state is not None:
-            yield self._finding(
-                FindingCode.LIVELOCK,
-                Severity.ERROR,
-                f"From {self._words(state)} it moves for ever and never comes to an end.",
-                state,
-                places=self._marked(state),
-            )
+            yield self._going_round(state)
         if not self.net.final and not self.live and not self.deadlocks:
             yield Finding(
                 FindingCode.NOT_LIVE,
                 Severity.WARNING,
                 "Some transitions can become impossible for good, though the net is meant to run for ever.",
             )
+
+    def _going_round(self, state: int) -> Finding:
+        way, length = round_trip(self.space, state)
+        onward = self.evidence.steps(way)
+        names = tuple(dict.fromkeys(step.transition for step in onward[-length:] if step.transition))
+        found = self._finding(
+            FindingCode.LIVELOCK,
+            Severity.ERROR,
+            f"From {self._words(state)} it moves for ever and never comes to an end: it goes round by "
+            f"{' and '.join(names)}.",
+            state,
+            places=self._marked(state),
+        )
+        return replace(
+            found,
+            transitions=names,
+            depends_on_guards=found.depends_on_guards or any(self.space.moves[mode].guarded for mode, _ in way),
+            onward=onward,
+            loop=len(found.trace) - 1 + len(onward) - length,
+        )
 
     def _dead(self) -> Iterator[Finding]:
         for name in self.dead_transitions:

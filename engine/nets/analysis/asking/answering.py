@@ -6,7 +6,6 @@ matter what lies beyond. A run that gets stuck, or comes to its end, ends there;
 """
 
 import operator
-from array import array
 from collections import deque
 from collections.abc import Callable
 from functools import cached_property
@@ -155,25 +154,8 @@ class _Labels:
         found = Marks(any(marks[after] for after in self._row(state)) for state in range(settled))
         return found + Marks([beyond]) * (self._count - settled)
 
-    @cached_property
-    def _reverse(self) -> tuple[Numbers, Numbers]:
-        """Who leads to each state, in rows."""
-        targets, starts = self._space.targets, self._space.starts
-        ends = array("Q", bytes(8 * (self._count + 1)))
-        for after in targets:
-            ends[after + 1] += 1
-        for state in range(self._count):
-            ends[state + 1] += ends[state]
-        free = ends[:]
-        sources = array("I", bytes(4 * len(targets)))
-        for state in range(self._space.settled):
-            for after in targets[starts[state] : starts[state + 1]]:
-                sources[free[after]] = state
-                free[after] += 1
-        return ends, sources
-
     def _backwards(self, hold: Marks, goal: Marks) -> Marks:
-        ends, sources = self._reverse
+        ends, sources = self._space.before
         found = Marks(goal)
         waiting = [state for state, marked in enumerate(goal) if marked]
         while waiting:
@@ -187,7 +169,7 @@ class _Labels:
     def _staying(self, marks: Marks, beyond: int) -> Marks:
         """Where some run stays within `marks` to its end or for ever: the greatest fixed point, by taking away the
         states that have lost their last way on."""
-        ends, sources = self._reverse
+        ends, sources = self._space.before
         settled, starts = self._space.settled, self._space.starts
         found = Marks(marks)
         ways = [0] * self._count
