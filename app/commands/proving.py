@@ -62,19 +62,25 @@ def _print_analysis(name: str, net: Net, analysis: Analysis) -> None:
         sign, words = ("✗", no) if verdict is False else (sign, words)
         by = analysis.by.get(attribute, "state space")
         remark = f"  (by {by})" if verdict is not None and by != "state space" else ""
+        remark += "  (data may turn it: see the guards)" if attribute in analysis.on_guards else ""
         if attribute != ("live" if net.final else "sound"):  # what ends is not live; what runs for ever is not sound
             sys.stdout.write(f"  {sign} {words}{remark}\n")
     for invariant in analysis.invariants:
         if invariant.kind == "place":
             sys.stdout.write(f"  · {invariant.words}\n")
-    for finding in analysis.findings:
+    if analysis.structure is not None:
+        for line in analysis.structure.in_words():
+            sys.stdout.write(f"  · {line}\n")
+    for finding in analysis.told:
         _print_finding(finding, net)
+    if analysis.deadlocks and analysis.complete and not analysis.every_deadlock:
+        sys.stdout.write("\nThere are more kinds of deadlock than these.\n")
 
 
 def _print_finding(finding: Finding, net: Net) -> None:
     depends = " (if its guards allow it)" if finding.depends_on_guards else ""
     sys.stdout.write(f"\n{finding.severity.lower()}: {finding.message}{depends}\n")
-    _print_trace(finding.trace, net)
+    _print_trace((*finding.trace, *finding.onward), net, finding.loop)
 
 
 def _print_trace(trace: tuple[Step, ...], net: Net, loop: int | None = None) -> None:

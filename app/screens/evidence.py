@@ -111,9 +111,13 @@ def evidence_of(name: str, analysis: "Analysis") -> Evidence:
     return Evidence(
         f"{name}: verified",
         Content("\n").join(lines),
-        [Shown(_finding_line(one), run(one.message, one.trace) if one.trace else None) for one in analysis.findings],
+        [Shown(_finding_line(one), _shown(one) if one.trace else None) for one in analysis.told],
         Content("\n").join(_facts(analysis)),
     )
+
+
+def _shown(finding: "Finding") -> Walk:
+    return run(finding.message, (*finding.trace, *finding.onward), finding.loop)
 
 
 def _verdict(analysis: "Analysis") -> str:
@@ -130,6 +134,7 @@ def _verdict(analysis: "Analysis") -> str:
 def _finding_line(finding: "Finding") -> Content:
     steps = len(finding.trace) - 1
     how = _steps(steps) if steps > 0 else "at the beginning" if finding.trace else "no run to show"
+    how += ", then round and round" if finding.loop is not None else ""
     depends = " · if its guards allow it" if finding.depends_on_guards else ""
     line = f"{_SIGNS[finding.severity]}  $message [dim]$how[/dim]"
     return Content.from_markup(line, message=finding.message, how=f"({how}{depends})")
@@ -147,6 +152,7 @@ def _facts(analysis: "Analysis") -> Iterator[Content]:
         if value is False and attribute in ("live", "reversible"):  # no fault of a net that ends
             sign = "[dim]–[/dim]"
         why = f"by {by}" if value is not None and by else "" if value is not None else "not proven"
+        why += " · data may turn it" if attribute in analysis.on_guards else ""
         yield Content.from_markup(f"{sign} {'not ' if sign == '[dim]–[/dim]' else ''}{name} [dim]{why}[/dim]")
     if analysis.bound is not None:
         yield Content.from_markup(f"[dim]a place holds at most[/dim] {analysis.bound}")
@@ -155,6 +161,9 @@ def _facts(analysis: "Analysis") -> Iterator[Content]:
     if analysis.invariants:
         yield Content.from_markup("\n[dim]─ laws of the net ─[/dim]")
         yield from (Content(f"· {one.words}") for one in analysis.invariants)
+    if analysis.structure is not None:
+        yield Content.from_markup("\n[dim]─ what the arcs say ─[/dim]")
+        yield from (Content(f"· {line}") for line in analysis.structure.in_words())
 
 
 # -- of a question ----------------------------------------------------------------------------------------------------

@@ -120,3 +120,12 @@ class Analysis:
     every_deadlock: bool = False
     structure: Structure | None = None
     on_guards: tuple[str, ...] = ()
+
+    @property
+    def told(self) -> tuple[Finding, ...]:
+        """The findings, with the kinds of deadlock that are not among them after those that are."""
+        stuck = [number for number, one in enumerate(self.findings) if one.code is FindingCode.DEADLOCK]
+        known = {self.findings[number].places for number in stuck}
+        others = (one for one in self.deadlocks if one.places not in known)
+        after = stuck[-1] + 1 if stuck else len(self.findings)
+        return (*self.findings[:after], *others, *self.findings[after:])

@@ -4,6 +4,7 @@ It explains verdicts and is none: see `siphons`, `handles` and `classes`. Each p
 hundredths of a second, and says when it was not enough.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -12,6 +13,8 @@ from engine.nets.analysis.handles import Handles, Path, handles
 from engine.nets.analysis.packing import Move, moves_of
 from engine.nets.analysis.siphons import Family
 from engine.nets.model import Net
+
+_FEW = 3  # of a kind that are told in words
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +63,23 @@ class Structure:
     def every_handle(self) -> bool:
         """Whether `handles` are all there are."""
         return self._handles.complete
+
+    def in_words(self) -> Iterator[str]:
+        """A line for each thing to know."""
+        if self.well_handled:
+            yield "well-handled: what parts at a choice meets at one, what begins together meets together"
+        for handle in self.handles[:_FEW]:
+            yield f"not well-handled: {handle.words[0].lower()}{handle.words[1:-1]}"
+        if len(self.handles) > _FEW:
+            more = f"{len(self.handles) - _FEW}{'' if self.every_handle else ' and more'}"
+            yield f"not well-handled in {more} other ways"
+        for found, name in ((self.siphons, "siphon"), (self.traps, "trap")):
+            if found.sets:
+                few = "; ".join(" + ".join(places) for places in found.sets[:_FEW])
+                rest = len(found.sets) - _FEW
+                more = f"; {rest} others" if rest > 0 else ""
+                more += "" if found.complete else "; there are more"
+                yield f"minimal {name}{'s' if len(found.sets) > 1 else ''}: {few}{more}"
 
     @cached_property
     def _moves(self) -> tuple[Move, ...]:

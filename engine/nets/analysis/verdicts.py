@@ -282,7 +282,7 @@ class _Report:
         stuck = [state for state in self.deadlocks if state not in improper]
         first = self.evidence.best(stuck)
         if first is not None:
-            yield self._stuck(first, len(stuck) - 1, "states")
+            yield self._stuck(first, len(stuck) - 1, "state", "states")
         data = self.data_deadlock
         if data is not None:
             found = self._finding(
@@ -303,15 +303,16 @@ class _Report:
         nearest = [(min(states, key=self.evidence.cost), len(states) - 1) for states in kinds.values()]
         nearest.sort(key=lambda one: self.evidence.cost(one[0]))
         return tuple(
-            self._stuck(state, others, "markings of these places") for state, others in nearest[:MOST_DEADLOCKS]
+            self._stuck(state, others, "marking of these places", "markings of these places")
+            for state, others in nearest[:MOST_DEADLOCKS]
         )
 
-    def _stuck(self, state: int, others: int, of_what: str) -> Finding:
+    def _stuck(self, state: int, others: int, one: str, several: str) -> Finding:
         names = self.net.place_ids
         siphon = tuple(
             names[place] for place in never_filled(self._siphons, self.space.moves, self.space.tokens(state))
         )
-        more = f" (and {others:,} more such {of_what})" if others else ""
+        more = f" (and {others:,} more such {one if others == 1 else several})" if others else ""
         message = f"It gets stuck in {self._words(state)}: nothing can fire, and it is not an end{more}."
         found = self._finding(
             FindingCode.DEADLOCK,

@@ -73,6 +73,24 @@ async def test_analysing_without_storing(alone: Served) -> None:
     assert by_id["analyzeWorkflow"]["complete"] is True
 
 
+async def test_an_analysis_brings_its_reasons(alone: Served) -> None:
+    net = {"name": "Join", "states": ["a", "b", "c", "d"], "finalPlaces": ["d"], "transitions": [
+        {"id": "x", "fromStates": ["a"], "toState": "b"}, {"id": "y", "fromStates": ["a"], "toState": "c"},
+        {"id": "join", "inputs": [{"place": "b"}, {"place": "c"}], "toState": "d"},
+    ]}  # fmt: skip
+    query = """query($input: WorkflowInput) { analyzeWorkflow(input: $input) {
+        everyDeadlock onGuards deadlocks { places siphon trace { transition } onward { transition } loop }
+        structure { wellHandled everyHandle everySiphon everyTrap siphons traps
+          handles { start end first second words } } } }"""
+    found = (await alone.data(query, input=net))["analyzeWorkflow"]
+    assert (found["everyDeadlock"], found["onGuards"]) == (True, [])
+    assert [(one["places"], one["siphon"]) for one in found["deadlocks"]] == [(["b"], ["a", "c"]), (["c"], ["a", "b"])]
+    assert [one["onward"] for one in found["deadlocks"]] == [[], []]
+    structure = found["structure"]
+    assert (structure["wellHandled"], structure["siphons"], structure["traps"]) == (False, [["a"]], [["d"]])
+    assert (structure["handles"][0]["first"], structure["handles"][0]["end"]) == (["a", "x@a", "b", "join"], "join")
+
+
 async def test_a_token_from_beginning_to_end(alone: Served) -> None:
     token = await alone.token()
     moved = await fire(alone, token, "submit", data={"score": 10})
