@@ -292,7 +292,7 @@ async def stuck(pilot: Pilot[None]) -> None:
 def test_a_workflow_that_gets_stuck(snap: Callable[..., None], keys: tuple[str, ...], size: str) -> None:
     async def story(pilot: Pilot[None]) -> None:
         await stuck(pilot)
-        await go("workflows", "down", *keys)(pilot)
+        await go("workflows", "down", "down", *keys)(pilot)
 
     snap(story, size=SIZES[size])
 
