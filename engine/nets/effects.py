@@ -2,7 +2,8 @@
 
 A clock begins when its transition becomes enabled by the places; it goes on while the transition stays so, also at the
 moment between taking and putting, and begins anew when the transition itself fires (Merlin & Farber 1976; Berthomieu &
-Diaz 1991: persistence of enabledness). Guards are asked when the time has come, for data may change meanwhile.
+Diaz 1991: persistence of enabledness). Guards are asked when the time has come, for data may change meanwhile; one that
+says no then is asked again when a change makes it say yes.
 """
 
 from collections.abc import Iterator, Mapping
@@ -14,6 +15,7 @@ from engine.nets.marking import Marking, enabled
 from engine.nets.model import Mode, Net, Place, Timer, Transition
 from engine.nets.moments import moment_of
 from engine.nets.token import Token
+from engine.rules.evaluation import holds
 from engine.rules.fields import value_of
 
 Clock = Literal["timer", "timeout"]
@@ -37,6 +39,13 @@ class Disarm:
 
 
 @record
+class Ask:
+    """The guard of the timer's transition `name` has come to say yes: fire it, if its time had come before."""
+
+    name: str
+
+
+@record
 class Begin:
     """Start the token `child` in `workflow`, for `transition` to fire when it has come to an end."""
 
@@ -53,7 +62,7 @@ class Abandon:
     child: str
 
 
-Effect: TypeAlias = Arm | Disarm | Begin | Abandon
+Effect: TypeAlias = Arm | Disarm | Ask | Begin | Abandon
 
 
 def clocks(net: Net, before: Token | None, after: Token, mode: Mode | None) -> Iterator[Effect]:
@@ -78,6 +87,20 @@ def clocks(net: Net, before: Token | None, after: Token, mode: Mode | None) -> I
             yield Arm("timeout", place.id, after.updated_at + timedelta(seconds=place.timeout_s))
         elif was and not now:
             yield Disarm("timeout", place.id)
+
+
+def asked_again(net: Net, before: Token, after: Token) -> Iterator[Ask]:
+    """The timers whose guards said no and say yes now, while the places let their transitions fire all along."""
+    for transition in net.timed:
+        guard = transition.guard
+        if guard is None or holds(guard, before.data, before.metadata, before.marking):
+            continue
+        if (
+            holds(guard, after.data, after.metadata, after.marking)
+            and possible(net, transition, before.marking)
+            and possible(net, transition, after.marking)
+        ):
+            yield Ask(transition.id)
 
 
 def possible(net: Net, transition: Transition, marking: Marking) -> bool:

@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any
 
 from engine.kernel.errors import Conflict, NotEnabled, NotFound
-from engine.nets.effects import Abandon, Begin, Effect, clocks, possible
+from engine.nets.effects import Abandon, Begin, Effect, asked_again, clocks, possible
 from engine.nets.frozen import record
 from engine.nets.marking import Marking, enabled, in_words, lacking, moved
 from engine.nets.model import Mode, Net, Transition
@@ -194,7 +194,8 @@ def _begun(
 
 
 def _with_clocks(net: Net, before: Token, step: Firing, mode: Mode | None) -> Firing:
-    """`step` with the clocks it sets, and without the sub-workflows whose transitions it has made impossible."""
+    """`step` with the clocks it sets and the timers that ask again, and without the sub-workflows whose transitions it
+    has made impossible."""
     token = step.token
     lost = [name for name in token.running if not possible(net, net.transition_of[name], token.marking)]
     if lost:
@@ -202,7 +203,7 @@ def _with_clocks(net: Net, before: Token, step: Firing, mode: Mode | None) -> Fi
     ended = tuple(Abandon(step.token.running[name]) for name in lost)
     beginning = step.events[-1].kind == "started"
     ticking = () if beginning else tuple(clocks(net, before, token, mode))
-    return Firing(token, step.events, step.effects + ended + ticking)
+    return Firing(token, step.events, step.effects + ended + ticking + tuple(asked_again(net, before, token)))
 
 
 def changed(net: Net, token: Token, event: Event, data: Mapping[str, Any], *, status: Status | None = None) -> Firing:

@@ -7,6 +7,7 @@ from engine.jobs.runner import Handler
 from engine.kernel.caller import Caller
 from engine.kernel.errors import Conflict, NotEnabled, NotFound
 from engine.nets import firing
+from engine.nets.effects import moment
 from engine.nets.token import Token
 from engine.store.ports import JobQueue
 from engine.workflows.model import Workflow
@@ -25,13 +26,15 @@ class Clockwork:
         return {
             "timer": self._timer,
             "timeout": self._timeout,
+            "ask": self._ask,
             "begin": self._begin,
             "abandon": self._abandon,
             "resume": self._resume,
         }
 
     async def _timer(self, job: Job) -> None:
-        """Fire the transition whose time has come; one whose guard says no now waits for its next turn."""
+        """Fire the transition whose time has come. One whose guard says no now waits until it is asked again (`_ask`),
+        or for its next turn."""
         try:
             await self._workflows.fire(job.token, job.name, caller=TIMER, done=job)
         except (NotEnabled, NotFound):
@@ -39,6 +42,17 @@ class Clockwork:
         except Conflict:
             if await self._still_waits(job):
                 raise
+
+    async def _ask(self, job: Job) -> None:
+        """Fire a transition whose time had come when its guard said no. One whose clock still goes has its turn yet."""
+        token, workflow = await self._token(job.token)
+        transition = workflow.net.transition_of.get(job.name)
+        waiting = (await self._jobs.of([job.token]))[job.token]
+        goes = any((one.kind, one.name) == ("timer", job.name) for one in waiting)
+        if goes or transition is None or not transition.timer or moment(transition.timer, token) is None:
+            await self._jobs.finish(job)
+        else:
+            await self._timer(job)
 
     async def _timeout(self, job: Job) -> None:
         """Write into the history of a token that it is overdue."""

@@ -5,10 +5,10 @@ from datetime import datetime
 from typing import assert_never
 
 from engine.jobs.model import Job, JobKey
-from engine.nets.effects import Abandon, Arm, Begin, Disarm, Effect
+from engine.nets.effects import Abandon, Arm, Ask, Begin, Disarm, Effect
 from engine.nets.token import Token
 
-KINDS = ("timer", "timeout", "begin", "abandon", "resume")
+KINDS = ("timer", "timeout", "ask", "begin", "abandon", "resume")
 
 
 def errands(token: Token, effects: Sequence[Effect], now: datetime) -> tuple[list[Job], list[JobKey]]:
@@ -26,6 +26,9 @@ def errands(token: Token, effects: Sequence[Effect], now: datetime) -> tuple[lis
             case Disarm(clock, name):
                 put.pop((token.id, clock, name), None)
                 dropped[token.id, clock, name] = None
+            case Ask(name):
+                job = Job(token.id, "ask", name, now, token.version)
+                put[job.key] = job
             case Begin(transition, source, workflow, child):
                 inside = {"transition": transition, "source": source, "workflow": workflow, "child": child}
                 job = Job(token.id, "begin", child, now, token.version, inside)

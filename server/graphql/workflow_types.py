@@ -430,7 +430,7 @@ class HistoryEventType:
 @strawberry.type(name="Job", description="Something that a token waits for, or that is to be done for it.")
 class JobType:
     token_id: str = strawberry.field(description="The token.")
-    kind: str = strawberry.field(description="timer, timeout, begin, abandon or resume.")
+    kind: str = strawberry.field(description="timer, timeout, ask, begin, abandon or resume.")
     name: str = strawberry.field(description="The transition of a timer, the place of a timeout.")
     due: str = strawberry.field(description="When; ISO 8601, UTC.")
     attempts: int = strawberry.field(description="How often it has failed.")

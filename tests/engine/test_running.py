@@ -173,6 +173,80 @@ async def test_a_timer_read_before_its_token_moved_on_is_not_done(workflows, run
     assert (await workflows.token(token.id)).marking == {"answered": 1}
 
 
+ESCALATING = {
+    "name": "Escalating",
+    "initialMarking": [{"place": "open", "tokens": 1}, {"place": "desk", "tokens": 1}],
+    "finalPlaces": ["done"],
+    "places": ["open", "desk", "escalated", "done"],
+    "transitions": [
+        {"id": "note", "inputs": ["desk"], "outputs": ["desk"]},
+        {
+            "id": "escalate",
+            "inputs": ["open"],
+            "outputs": ["escalated"],
+            "timer": {"afterSeconds": 60},
+            "conditions": ["urgent == true"],
+        },
+        {"id": "close", "inputs": ["desk", "escalated"], "outputs": ["done"]},
+    ],
+}
+
+
+@pytest.fixture
+async def escalating(workflows):
+    await workflows.create(ESCALATING)
+    return await workflows.create_token("escalating_v1", caller=PROGRAM, data={"urgent": False})
+
+
+async def test_a_timer_whose_guard_said_no_fires_when_the_data_says_yes(workflows, runner, clock, store, escalating):
+    clock.move(61)
+    await runner.run_due()
+    assert (await workflows.token(escalating.id)).marking == {"open": 1, "desk": 1}
+    await workflows.fire(escalating.id, "note", caller=PROGRAM, data={"text": "still nothing"})
+    assert await runner.run_due() == 0
+    clock.move(3_600)
+    await workflows.fire(escalating.id, "note", caller=PROGRAM, data={"urgent": True})
+    assert await runner.run_due() == 1
+    assert (await workflows.token(escalating.id)).marking == {"escalated": 1, "desk": 1}
+    assert (await workflows.history(escalating.id))[-1].actor == "timer"
+    assert (await store.jobs.of([escalating.id]))[escalating.id] == []
+
+
+async def test_a_guard_that_says_yes_too_soon_does_not_hurry_its_timer(workflows, runner, clock, escalating):
+    clock.move(30)
+    await workflows.fire(escalating.id, "note", caller=PROGRAM, data={"urgent": True})
+    await runner.run_due()
+    assert (await workflows.token(escalating.id)).marking == {"open": 1, "desk": 1}
+    clock.move(30)
+    await runner.run_due()
+    assert (await workflows.token(escalating.id)).marking == {"escalated": 1, "desk": 1}
+
+
+async def test_a_guard_that_says_no_again_before_it_is_asked_keeps_its_timer(workflows, runner, clock, escalating):
+    clock.move(61)
+    await runner.run_due()
+    for urgent in (True, False):
+        await workflows.fire(escalating.id, "note", caller=PROGRAM, data={"urgent": urgent})
+    await runner.run_due()
+    assert (await workflows.token(escalating.id)).marking == {"open": 1, "desk": 1}
+    await workflows.fire(escalating.id, "note", caller=PROGRAM, data={"urgent": True})
+    await runner.run_due()
+    assert (await workflows.token(escalating.id)).marking == {"escalated": 1, "desk": 1}
+
+
+async def test_a_moment_that_is_not_in_the_data_is_never_come(workflows, runner, clock):
+    moment = {**ESCALATING["transitions"][1], "timer": {"at": "deadline"}}
+    await workflows.create({**ESCALATING, "transitions": [ESCALATING["transitions"][0], moment]})
+    token = await workflows.create_token("escalating_v1", caller=PROGRAM)
+    await workflows.fire(token.id, "note", caller=PROGRAM, data={"urgent": True})
+    await runner.run_due()
+    assert (await workflows.token(token.id)).marking == {"open": 1, "desk": 1}
+    past = (clock.at - timedelta(days=1)).isoformat()
+    await workflows.fire(token.id, "note", caller=PROGRAM, data={"deadline": past})
+    await runner.run_due()
+    assert (await workflows.token(token.id)).marking == {"escalated": 1, "desk": 1}
+
+
 async def test_a_place_that_announces_its_tokens_is_heard(workflows, runner, clock):
     with workflows.bus.subscribe(Notice) as heard:
         await workflows.create(WAITING)
