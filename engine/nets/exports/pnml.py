@@ -1,9 +1,10 @@
 """PNML, written: the grammar of ISO/IEC 15909-2 for place/transition nets.
 
-A net with inputs and outputs only is valid there. Read, inhibitor and reset arcs have `<type value="..."/>`, the
-commonest of the dialects. Each mode of an any-of transition is a transition of its own, since that is what it means.
-What PNML has no words for (ids that XML cannot have, guards, timers, metadata, final places) is noted as JSON in
-`<toolspecific tool="circuit-breaker">`, which other tools leave alone and `engine.nets.notation.pnml` reads back.
+A net with inputs and outputs only is valid there. Read, inhibitor and reset arcs say what they are in two dialects:
+`<type value="..."/>`, the commonest, and pm4py's `<arctype>`, without which it takes them for inputs. Each mode of an
+any-of transition is a transition of its own, since that is what it means. What PNML has no words for (ids that XML
+cannot have, guards, timers, metadata, final places) is noted as JSON in `<toolspecific tool="circuit-breaker">`, which
+other tools leave alone and `engine.nets.notation.pnml` reads back.
 """
 
 import json
@@ -102,7 +103,7 @@ def _arcs(mode: Mode, identity: str, place_ids: Mapping[str, str], ids: "_Ids") 
 
 def _arc(identity: str, source: str, target: str, weight: int, kind: str) -> str:
     inside = f"<inscription><text>{weight}</text></inscription>" if weight != 1 else ""
-    inside += f'<type value="{kind}"/>' if kind else ""
+    inside += f'<type value="{kind}"/><arctype><text>{kind}</text></arctype>' if kind else ""
     ends = f"<arc id={quoteattr(identity)} source={quoteattr(source)} target={quoteattr(target)}"
     return f"      {ends}>{inside}</arc>" if inside else f"      {ends}/>"
 

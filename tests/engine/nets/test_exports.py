@@ -135,3 +135,12 @@ def test_the_examples_are_exported(file, format):
     assert text.endswith("\n")
     if format in ("json", "yaml", "pnml"):
         assert read_text(text, format) == definition
+
+
+def test_arcs_of_other_kinds_say_what_they_are_in_both_dialects():
+    arcs = [arc for arc in ET.fromstring(export(notation.read(ARCS), "pnml")).iter() if arc.tag.endswith("}arc")]
+    said = [
+        {child.tag.rpartition("}")[2]: child.get("value") or "".join(child.itertext()) for child in arc} for arc in arcs
+    ]
+    kinds = [(one.get("type"), one.get("arctype")) for one in said]
+    assert kinds == [(None, None), ("read", "read"), ("inhibitor", "inhibitor"), ("reset", "reset"), (None, None)]
