@@ -168,17 +168,21 @@ class _Report:
         return self.evidence.best(state for state in range(space.settled) if can_stick(state))
 
     @cached_property
+    def _written(self) -> list[str]:
+        """The guard of each mode as it is written: equal ones are the same, as `1` and `true` are not."""
+        return [repr(mode.transition.guard) for mode in self.net.modes]
+
+    @cached_property
     def _gapless(self) -> dict[frozenset[str], bool]:
         return {}
 
     def _leave_no_gap(self, modes: Iterable[int]) -> bool:
         """Whether the guards of `modes`, all of them guarded, are proven to let any data pass by one of them. A field
         that they compare is taken to be there."""
-        named = {self.net.modes[mode].transition.id: self.net.modes[mode].transition.guard for mode in modes}
-        key = frozenset(named)
+        guards = {self._written[mode]: self.net.modes[mode].transition.guard for mode in modes}
+        key = frozenset(guards)
         if key not in self._gapless:
-            guards = [guard for guard in named.values() if guard is not None]
-            self._gapless[key] = exhaustive(guards) is not Coverage.NO
+            self._gapless[key] = exhaustive([one for one in guards.values() if one is not None]) is not Coverage.NO
         return self._gapless[key]
 
     # -- the report -----------------------------------------------------------------------------------------------
