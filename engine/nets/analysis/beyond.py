@@ -37,7 +37,7 @@ def decided(
         return found
     found = _beyond(net, space, found, certain, keep_going)
     hanging = tuple(name for name in _ON_GUARDS if getattr(found, name) and any(move.guarded for move in space.moves))
-    return replace(found, on_guards=hanging)
+    return replace(found, on_guards=hanging, every_deadlock=found.deadlock_free is True)
 
 
 def _beyond(

@@ -159,3 +159,5 @@ def test_a_split_of_thirty_is_proven_sound_without_its_two_to_the_thirty_states(
     assert (lost.sound, lost.deadlock_free) == (False, False)
     (stuck,) = [one for one in lost.findings if one.code is FindingCode.DEADLOCK]
     assert replay(broken, stuck) == 31
+    assert (lost.deadlocks, lost.every_deadlock) == ((stuck,), False)
+    assert (found.deadlocks, found.every_deadlock) == ((), True)

@@ -313,5 +313,7 @@ def test_a_net_that_is_proven_by_its_siphons_never_gets_stuck():
     net = Net(tuple(map(Place, places)), (read, back, *ring[2:]), {"p0": 8, "lamp": 1}, frozenset())
     found = analyse(net, most_states=500)
     assert (found.complete, found.deadlock_free, found.by["deadlock_free"]) == (False, True, "siphons")
+    assert (found.deadlocks, found.every_deadlock) == ((), True)
     dark = replace(net, initial={"p0": 8})
-    assert analyse(dark, most_states=500).deadlock_free is False
+    stuck = analyse(dark, most_states=500)
+    assert (stuck.complete, stuck.deadlock_free, len(stuck.deadlocks)) == (True, False, 1)
