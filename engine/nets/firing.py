@@ -64,11 +64,11 @@ def fire(
     Conflict when the automatic transitions do not come to rest.
     """
     data = merged(token.data, patch) if patch else token.data
-    guard = mode.transition.guard
+    marking, allows = token.marking, mode.allows
     if (
         token.status == "cancelled"
-        or not enabled(token.marking, mode)
-        or (guard is not None and not holds(guard, data, token.metadata, token.marking))
+        or not enabled(marking, mode)
+        or (allows and not allows(data, token.metadata, marking))
     ):
         raise not_enabled(net, token, mode.transition, obstacles(token, mode, data))
     if not net.restless:
@@ -145,6 +145,8 @@ def _moved(
         actor,
         b"",
         reason,
+        {},
+        0,
     )
     fired = Token(
         token.id,
@@ -156,10 +158,10 @@ def _moved(
         token.created_at,
         at,
         token.head,
-        status_of(net, after),
+        status_of(net, after) if net.final else "active",
         running,
     )
-    return Firing(fired, (event,))
+    return Firing(fired, (event,), ())
 
 
 def _begun(
@@ -231,9 +233,9 @@ def changed(net: Net, token: Token, event: Event, data: Mapping[str, Any], *, st
 def status_of(net: Net, marking: Marking) -> Status:
     """`completed` for a final marking: one token on one final place and nothing else."""
     if len(marking) == 1:
-        ((place, count),) = marking.items()
-        if count == 1 and place in net.final:
-            return "completed"
+        for place, count in marking.items():
+            if count == 1 and place in net.final:
+                return "completed"
     return "active"
 
 

@@ -18,20 +18,27 @@ def moved(marking: Marking, mode: Mode) -> dict[str, int]:
 
     The caller has seen that the mode is enabled.
     """
-    transition = mode.transition
-    after = dict(marking)
-    for arc in mode.inputs:
-        left = after[arc.place] - arc.weight
-        assert left >= 0, f"{mode.name} is not enabled"
-        if left:
-            after[arc.place] = left
+    if mode.transition.resets:
+        return _with_resets(marking, mode)
+    after = {**marking}
+    for place, change in mode.change:
+        count = after.get(place, 0) + change
+        assert count >= 0, f"{mode.name} is not enabled"
+        if count:
+            after[place] = count
         else:
-            del after[arc.place]
-    for place in transition.resets:
-        after.pop(place, None)
-    for arc in transition.outputs:
-        after[arc.place] = after.get(arc.place, 0) + arc.weight
+            del after[place]
     return after
+
+
+def _with_resets(marking: Marking, mode: Mode) -> dict[str, int]:
+    left = {place: count for place, count in marking.items() if place not in mode.transition.resets}
+    for arc in mode.inputs:
+        if arc.place in left:
+            left[arc.place] -= arc.weight
+    for arc in mode.transition.outputs:
+        left[arc.place] = left.get(arc.place, 0) + arc.weight
+    return {place: count for place, count in left.items() if count}
 
 
 def lacking(marking: Marking, arcs: Iterable[Arc]) -> list[Arc]:
@@ -41,13 +48,13 @@ def lacking(marking: Marking, arcs: Iterable[Arc]) -> list[Arc]:
 
 def enabled(marking: Marking, mode: Mode) -> bool:
     """Whether the places let `mode` fire; guards are not looked at."""
-    for arc in mode.inputs:
-        if marking.get(arc.place, 0) < arc.weight:
+    for place, weight in mode.needs:
+        if marking.get(place, 0) < weight:
             return False
-    for arc in mode.transition.reads:
-        if marking.get(arc.place, 0) < arc.weight:
+    for place, weight in mode.forbids:  # noqa: SIM110 - a generator costs more than all the rest
+        if marking.get(place, 0) >= weight:
             return False
-    return not any(marking.get(arc.place, 0) >= arc.weight for arc in mode.transition.inhibitors)
+    return True
 
 
 def in_words(marking: Marking, order: Iterable[str]) -> str:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+from engine.rules.compiled import Decision, decision
 from engine.rules.model import Rule
 
 
@@ -78,11 +79,33 @@ class Transition:
 
 @dataclass(frozen=True, slots=True)
 class Mode:
-    """One way to fire a transition. `source` is None when the transition has no any-of sources."""
+    """One way to fire a transition. `source` is None when the transition has no any-of sources.
+
+    The rest is worked out once, for each firing asks it: `needs` are the least counts that must be there, `forbids`
+    those that must not be reached, `change` what a firing adds to each place, but for resets. `allows` is the guard,
+    ready to be asked; None without one.
+    """
 
     transition: Transition
     source: str | None
     inputs: tuple[Arc, ...]
+    needs: tuple[tuple[str, int], ...] = field(init=False, compare=False, repr=False)
+    forbids: tuple[tuple[str, int], ...] = field(init=False, compare=False, repr=False)
+    change: tuple[tuple[str, int], ...] = field(init=False, compare=False, repr=False)
+    allows: Decision | None = field(init=False, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        transition = self.transition
+        change = {arc.place: arc.weight for arc in merged(transition.outputs)}
+        for arc in self.inputs:
+            change[arc.place] = change.get(arc.place, 0) - arc.weight
+        for name, value in (
+            ("needs", tuple((arc.place, arc.weight) for arc in (*self.inputs, *transition.reads))),
+            ("forbids", tuple((arc.place, arc.weight) for arc in transition.inhibitors)),
+            ("change", tuple((place, count) for place, count in change.items() if count)),
+            ("allows", decision(transition.guard) if transition.guard else None),
+        ):
+            object.__setattr__(self, name, value)  # it is frozen
 
     @property
     def name(self) -> str:

@@ -12,6 +12,7 @@ as it happens. A rule that runs out of fuel is false as a whole.
 import math
 import operator
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from engine.rules.fields import MISSING, Objects, reader
@@ -44,7 +45,7 @@ from engine.rules.syntax import (
     Opposite,
     Some,
 )
-from engine.rules.values import brief, is_number, same_json
+from engine.rules.values import NUMBERS, brief, is_number, same_json
 
 FUEL = 100_000  # about 30 ms at the worst
 CHARACTERS_A_UNIT = 128
@@ -76,18 +77,54 @@ class Run:
 
 Test: TypeAlias = Callable[[Run], bool]
 Value: TypeAlias = Callable[[Run], Any]
+Decision: TypeAlias = Callable[[Objects, Objects, Mapping[str, int] | None], bool]
 
-_compiled: dict[int, tuple[Rule, Test, int]] = {}  # by identity: not every rule can be hashed, and it is faster
+
+@dataclass(frozen=True, slots=True)
+class Compiled:
+    """`test` asks a rule within a run, and takes up to `steps` of its fuel; `decide` is the whole of it: whether the
+    rule holds."""
+
+    rule: Rule
+    test: Test
+    steps: int
+    decide: Decision
 
 
-def compiled(rule: Rule) -> tuple[Test, int]:
-    """What tests `rule`, and its steps; made once for each rule object."""
+_compiled: dict[int, Compiled] = {}  # by identity: not every rule can be hashed, and it is faster
+
+
+def compiled(rule: Rule) -> Compiled:
+    """What tests `rule`; made once for each rule object."""
     found = _compiled.get(id(rule))
-    if found is None or found[0] is not rule:
+    if found is None or found.rule is not rule:
         if len(_compiled) >= _REMEMBERED:
             _compiled.clear()
-        found = _compiled[id(rule)] = (rule, test_of(rule), steps(rule))
-    return found[1], found[2]
+        test, most = test_of(rule), steps(rule)
+        found = _compiled[id(rule)] = Compiled(rule, test, most, _decision(rule, test, most))
+    return found
+
+
+def decision(rule: Rule) -> Decision:
+    """What says whether `rule` holds, to be kept where it is asked often."""
+    return compiled(rule).decide
+
+
+def _decision(rule: Rule, test: Test, most: int) -> Decision:
+    """What says whether `rule` holds. What costs no fuel is asked without a run: to make one takes longer than to
+    compare a field."""
+    if most > FUEL:
+        return lambda data, metadata, marking: False
+    if plain := _plain(rule):
+        return plain
+
+    def decide(data: Objects, metadata: Objects, marking: Mapping[str, int] | None) -> bool:
+        try:
+            return test(Run(data, metadata, marking, FUEL - most))
+        except OutOfFuel:
+            return False
+
+    return decide
 
 
 def steps(rule: Rule) -> int:
@@ -116,12 +153,53 @@ def test_of(rule: Rule) -> Test:
             return _opposite(test_of(inner))
         case Expression(source):
             return truth_of(tree(source).root)
+        case FieldContains(field, substring):
+            return _contains(field, substring)
+        case _:
+            return _asked(_of_field(rule))
+
+
+def _asked(decide: Decision) -> Test:
+    return lambda run: decide(run.data, run.metadata, run.marking)
+
+
+def _plain(rule: Rule) -> Decision | None:
+    """What most guards are: comparisons of fields, all of which must hold. None for all else."""
+    match rule:
+        case And(rules):
+            decisions = [decide for one in rules if (decide := _plain(one))]
+            return _all(decisions) if len(decisions) == len(rules) else None
+        case Or((FieldGreaterThan(field, bound), FieldEquals(same, value))) if _is_bound(field, bound, same, value):
+            return _beyond(field, operator.ge, bound)
+        case Or((FieldLessThan(field, bound), FieldEquals(same, value))) if _is_bound(field, bound, same, value):
+            return _beyond(field, operator.le, bound)
+        case Or() | Not() | Expression() | FieldContains():
+            return None
+        case _:
+            return _of_field(rule)
+
+
+def _is_bound(field: str, bound: object, same: str, value: object) -> bool:
+    """Whether "beyond `bound`, or equal to `value`" says `>=` or `<=`, as `engine.rules.expression` writes it."""
+    return field == same and is_number(bound) and is_number(value) and bound == value
+
+
+def _all(decisions: Sequence[Decision]) -> Decision:
+    def every(data: Objects, metadata: Objects, marking: Mapping[str, int] | None) -> bool:
+        for decide in decisions:  # noqa: SIM110 - a generator costs as much again
+            if not decide(data, metadata, marking):
+                return False
+        return True
+
+    return every
+
+
+def _of_field(rule: FieldExists | FieldEquals | FieldGreaterThan | FieldLessThan) -> Decision:
+    match rule:
         case FieldExists(field):
             return _exists(field)
         case FieldEquals(field, value):
             return _equals(field, value)
-        case FieldContains(field, substring):
-            return _contains(field, substring)
         case FieldGreaterThan(field, bound):
             return _beyond(field, operator.gt, bound)
         case FieldLessThan(field, bound):
@@ -152,20 +230,20 @@ def _opposite(test: Test) -> Test:
     return lambda run: not test(run)
 
 
-def _exists(field: str) -> Test:
+def _exists(field: str) -> Decision:
     read = reader(field)
-    return lambda run: read(run.data, run.metadata, run.marking) is not MISSING
+    return lambda data, metadata, marking: read(data, metadata, marking) is not MISSING
 
 
-def _equals(field: str, wanted: object) -> Test:
+def _equals(field: str, wanted: object) -> Decision:
     read = reader(field)
     if wanted is None or isinstance(wanted, bool):
-        return lambda run: read(run.data, run.metadata, run.marking) is wanted
+        return lambda data, metadata, marking: read(data, metadata, marking) is wanted
     if isinstance(wanted, str):
-        return lambda run: read(run.data, run.metadata, run.marking) == wanted
+        return lambda data, metadata, marking: read(data, metadata, marking) == wanted
 
-    def equals(run: Run) -> bool:
-        value = read(run.data, run.metadata, run.marking)
+    def equals(data: Objects, metadata: Objects, marking: Mapping[str, int] | None) -> bool:
+        value = read(data, metadata, marking)
         return value is not MISSING and same_json(value, wanted)
 
     return equals
@@ -184,12 +262,12 @@ def _contains(field: str, substring: str) -> Test:
     return contains
 
 
-def _beyond(field: str, compare: Callable[[Any, Any], bool], bound: float) -> Test:
+def _beyond(field: str, compare: Callable[[Any, Any], bool], bound: float) -> Decision:
     read = reader(field)
 
-    def beyond(run: Run) -> bool:
-        value = read(run.data, run.metadata, run.marking)
-        return is_number(value) and compare(value, bound)
+    def beyond(data: Objects, metadata: Objects, marking: Mapping[str, int] | None) -> bool:
+        value = read(data, metadata, marking)
+        return isinstance(value, NUMBERS) and value is not True and value is not False and compare(value, bound)
 
     return beyond
 
@@ -207,7 +285,7 @@ def truth_of(node: Node) -> Test:
         case Opposite(_, of):
             return _opposite(truth_of(of))
         case Field(_, path):
-            return _equals(path, True)
+            return _asked(_equals(path, True))
     value = value_of(node)
 
     def truth(run: Run) -> bool:

@@ -12,6 +12,7 @@ from engine.rules.compiled import (
     Undefined,
     comparable,
     compiled,
+    decision,
     equal,
     within,
 )
@@ -57,22 +58,18 @@ def holds(
 ) -> bool:
     """Whether `rule` holds of a token's data, metadata and marking. A field that is missing or of another type makes a
     comparison false; it is never an error. A rule that runs out of fuel does not hold."""
-    test, steps = compiled(rule)
-    try:
-        return steps <= FUEL and test(Run(data, metadata, marking, FUEL - steps))
-    except OutOfFuel:
-        return False
+    return decision(rule)(data, metadata, marking)
 
 
 def evaluate(
     rule: Rule, data: Mapping[str, Any], metadata: Mapping[str, Any], marking: Mapping[str, int] | None = None
 ) -> Evaluation:
     """The same answer with its reason, clause by clause."""
-    test, steps = compiled(rule)
+    known = compiled(rule)
+    if known.steps > FUEL:
+        return Evaluation(False, OUT_OF_FUEL)
     try:
-        passed = steps <= FUEL and test(Run(data, metadata, marking, FUEL - steps))
-        if steps > FUEL:
-            return Evaluation(False, OUT_OF_FUEL)
+        passed = known.test(Run(data, metadata, marking, FUEL - known.steps))
     except OutOfFuel:
         return Evaluation(False, OUT_OF_FUEL)
     try:

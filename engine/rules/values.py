@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import TypeGuard
 
-_NUMBERS = (int, float)  # a union would be made anew each time
+NUMBERS = (int, float)  # a union would be made anew each time
 
 
 def same_json(one: object, other: object) -> bool:
@@ -22,7 +22,7 @@ def same_json(one: object, other: object) -> bool:
 
 
 def is_number(value: object) -> TypeGuard[int | float]:
-    return isinstance(value, _NUMBERS) and not isinstance(value, bool)
+    return isinstance(value, NUMBERS) and not isinstance(value, bool)
 
 
 def brief(value: object, limit: int = 40) -> str:
