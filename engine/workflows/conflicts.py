@@ -2,7 +2,7 @@
 
 from engine.jobs.model import Job
 from engine.kernel.errors import Conflict
-from engine.nets.token import Event, Token
+from engine.nets.token import Event
 from engine.store.ports import Once
 from engine.workflows.model import Workflow
 
@@ -25,12 +25,12 @@ def workflow_clashes(workflow: Workflow, other: str) -> Conflict:
     )
 
 
-def token_moved(current: Token, state: str, expected: int) -> Conflict:
+def token_moved(version: int, state: str, expected: int) -> Conflict:
     return Conflict(
-        f"The token has moved: it is at version {current.version}, in {state}, not at version {expected}.",
+        f"The token has moved: it is at version {version}, in {state}, not at version {expected}.",
         why="Something else fired it meanwhile.",
         fix="Look at it again and decide anew.",
-        details={"expected": expected, "current": {"version": current.version, "state": state}},
+        details={"expected": expected, "current": {"version": version, "state": state}},
     )
 
 

@@ -504,7 +504,7 @@ class Workflows:
         token = await self.ledger.token(token_id)
         workflow = await self.ledger.workflow(token.workflow)
         if expected is not None and expected != token.version:
-            raise token_moved(token, in_words(token.marking, workflow.net.place_ids), expected)
+            raise token_moved(token.version, in_words(token.marking, workflow.net.place_ids), expected)
         return token, workflow
 
     # -- reading --------------------------------------------------------------------------------------------------

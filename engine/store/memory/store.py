@@ -132,7 +132,7 @@ class MemoryLedger:
             return earlier
         current = await self.token(token.id)
         if current.version != expected:
-            raise conflicts.token_moved(current, self._state(current), expected)
+            raise conflicts.token_moved(current.version, self._state(current), expected)
         if change.done and not self._jobs.end(change.done.key, change.done.sequence):
             raise conflicts.job_gone(change.done)
         self._store(change)

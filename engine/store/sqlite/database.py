@@ -2,18 +2,23 @@
 
 A write is a function of the connection, run inside a savepoint on the writer's thread. Callers that arrive while a
 commit (an fsync) is under way share the next one: a whole group is one function on the thread, for each crossing costs
-about as much as the commit. A caller is answered after COMMIT, so what was answered is on disk. A caller whose function
-fails undoes its own work alone.
+about as much as the commit. Writes of one kind that wait beside each other are done by one call of their function. A
+caller is answered after COMMIT, so what was answered is on disk. A caller whose function fails undoes its own work
+alone.
 """
 
 import asyncio
 import sqlite3
-from asyncio import Future, Queue, Task
+from asyncio import Future, Task
+from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import datetime
+from functools import partial
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any, TypeAlias, TypeVar, cast
 
 import aiosqlite
 
@@ -22,8 +27,12 @@ from engine.store.sqlite.errors import closed, translate, translated
 from engine.store.sqlite.holder import Holder
 from engine.store.sqlite.migrations import STEPS
 
+Item = TypeVar("Item")
 T = TypeVar("T")
 Write = Callable[[sqlite3.Connection], T]
+Together: TypeAlias = Callable[[sqlite3.Connection, Sequence[Item]], Sequence[T | Exception]]
+"""Writes of one kind: for each item what became of it, or the error with which nothing was written for it. When it
+raises it is asked again for each item alone."""
 Row = tuple[Any, ...]
 Read = Callable[[str, Sequence[Any]], Awaitable[list[Row]]]
 
@@ -40,7 +49,8 @@ class Database:
     def __init__(self, path: Path, holder: Holder, writer: aiosqlite.Connection) -> None:
         self.path, self.holder = path, holder
         self._writer = writer
-        self._queue: Queue[tuple[Write[Any], Future[Any]]] = Queue(maxsize=8192)
+        self._waiting: deque[_Waiting] = deque()
+        self._arrived = asyncio.Event()
         self._readers: asyncio.LifoQueue[aiosqlite.Connection] = asyncio.LifoQueue()
         self._task: Task[None] | None = None
         self._closed = False
@@ -83,11 +93,16 @@ class Database:
 
         A caller that is cancelled while waiting does not undo the commit.
         """
+        return await self.write_together(_alone, function)
+
+    def write_together(self, write: Together[Item, T], item: Item) -> Future[T]:
+        """The same, for one of many alike: `write` is called with those that wait beside each other."""
         if self._closed:
             raise closed(self.path)
         answer: Future[T] = asyncio.get_running_loop().create_future()
-        await self._queue.put((function, answer))
-        return await asyncio.shield(answer)
+        self._waiting.append((write, item, answer))
+        self._arrived.set()
+        return answer
 
     async def read(self, statement: str, parameters: Sequence[Any] = ()) -> list[Row]:
         """All rows of a query, from a connection that never waits for the writer."""
@@ -118,10 +133,8 @@ class Database:
         if self._closed:
             return
         self._closed = True
+        self._arrived.set()
         if self._task:
-            if not self._task.done():
-                await self._queue.join()
-            self._task.cancel()
             with suppress(asyncio.CancelledError):
                 await self._task
         for _ in range(_READERS):
@@ -148,10 +161,12 @@ class Database:
 
     async def _commit_groups(self) -> None:
         since_checkpoint = 0
-        while True:
-            group = [await self._queue.get()]
-            while len(group) < _MOST_IN_GROUP and not self._queue.empty():
-                group.append(self._queue.get_nowait())
+        while self._waiting or not self._closed:
+            if not self._waiting:
+                self._arrived.clear()
+                await self._arrived.wait()
+                continue
+            group = [self._waiting.popleft() for _ in range(min(len(self._waiting), _MOST_IN_GROUP))]
             await self._commit(group)
             since_checkpoint += len(group)
             if since_checkpoint >= _CHECKPOINT_EVERY:
@@ -161,46 +176,68 @@ class Database:
                         lambda connection: connection.execute("pragma wal_checkpoint(passive)").fetchall()
                     )
 
-    async def _commit(self, group: Sequence[tuple[Write[Any], Future[Any]]]) -> None:
+    async def _commit(self, group: Sequence["_Waiting"]) -> None:
         """Run one group and answer each of its callers."""
-        functions = [function for function, _ in group]
         try:
-            outcomes = await self._on_writer(lambda connection: _run_group(connection, functions))
+            outcomes = await self._on_writer(partial(_run_group, group=group))
             self.commits += 1
         except sqlite3.Error as error:
-            outcomes = [(None, error)] * len(group)
-        for (_, answer), (value, failure) in zip(group, outcomes, strict=True):
-            self._queue.task_done()
+            outcomes = [error] * len(group)
+        for (_, _, answer), outcome in zip(group, outcomes, strict=True):
             if answer.done():
-                continue
-            if failure is None:
-                answer.set_result(value)
+                continue  # its caller has left
+            if isinstance(outcome, Exception):
+                foreign = isinstance(outcome, sqlite3.Error | UnicodeEncodeError)
+                answer.set_exception(translate(outcome, self.path) if foreign else outcome)
             else:
-                foreign = isinstance(failure, sqlite3.Error | UnicodeEncodeError)
-                answer.set_exception(translate(failure, self.path) if foreign else failure)
+                answer.set_result(outcome)
 
 
-def _run_group(connection: sqlite3.Connection, functions: Sequence[Write[Any]]) -> list[tuple[Any, Exception | None]]:
-    """Run each function in a savepoint and commit them together; what fails inside one is its own outcome."""
-    outcomes: list[tuple[Any, Exception | None]] = []
+_Waiting: TypeAlias = tuple[Together[Any, Any], Any, Future[Any]]
+
+
+def _alone(connection: sqlite3.Connection, functions: Sequence[Write[T]]) -> list[T]:
+    """Writes that have nothing in common."""
+    return [function(connection) for function in functions]
+
+
+def _run_group(connection: sqlite3.Connection, group: Sequence[_Waiting]) -> list[Any]:
+    """Do all of it in one transaction; what fails is the outcome of its own write."""
+    outcomes: list[Any] = []
     connection.execute("begin immediate")
     try:
-        for function in functions:
-            connection.execute("savepoint one")
-            try:
-                outcomes.append((function(connection), None))
-            except Exception as error:
-                if not connection.in_transaction:  # SQLite gave up the whole transaction: no space, I/O error
-                    raise
-                connection.execute("rollback to one")
-                outcomes.append((None, error))
-            connection.execute("release one")
+        for write, neighbours in groupby(group, key=itemgetter(0)):
+            items = [item for _, item, _ in neighbours]
+            found = None if write is _alone else _attempt(connection, write, items)
+            if found is None or isinstance(found, Exception):
+                for item in items:
+                    one = _attempt(connection, write, [item])
+                    outcomes += [one] if isinstance(one, Exception) else one
+            else:
+                outcomes += found
         connection.execute("commit")
     except BaseException:
         if connection.in_transaction:
             connection.execute("rollback")
         raise
     return outcomes
+
+
+def _attempt(
+    connection: sqlite3.Connection, write: Together[Item, T], items: Sequence[Item]
+) -> Sequence[Any] | Exception:
+    """What `write` gives for `items`, or the error that it raised, with its work undone."""
+    connection.execute("savepoint one")
+    try:
+        return write(connection, items)
+    except Exception as error:
+        if not connection.in_transaction:  # SQLite gave up the whole transaction: no space, I/O error
+            raise
+        connection.execute("rollback to one")
+        return error
+    finally:
+        if connection.in_transaction:
+            connection.execute("release one")
 
 
 def _connect(path: Path, busy_ms: int) -> aiosqlite.Connection:

@@ -3,14 +3,14 @@
 import asyncio
 import sqlite3
 from collections import Counter, defaultdict
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 from engine.jobs.model import JobKey
 from engine.kernel.errors import Conflict, NotFound
 from engine.nets import notation
+from engine.nets.frozen import record
 from engine.nets.marking import Marking, in_words
 from engine.nets.notation import Definition
 from engine.nets.token import Event, Token
@@ -28,6 +28,7 @@ from engine.store.sqlite.rows import (
     event_row,
     job_row,
     marks,
+    moved_row,
     readable,
     token_of,
     token_row,
@@ -38,14 +39,15 @@ from engine.workflows.fields import lookups
 from engine.workflows.model import Workflow
 
 _WORKFLOW = "id, slug, version, definition, digest, created_at"
-_RECENT = 500  # tokens at hand
+_RECENT = 1_024  # tokens at hand, about 650 kB
 _BREATH = 250  # rows made in one turn of the loop
-_ADD_TOKEN = f"insert into tokens({TOKEN}, state) values ({marks(TOKEN)}, ?)"
+_ADD_TOKEN = f"insert into tokens({TOKEN}, state) values ({marks(TOKEN)}, ?)"  # of a `token_row`
 _ADD_EVENT = f"insert into events({EVENT}) values ({marks(EVENT)})"
-_MOVE_TOKEN = (
-    "update tokens set workflow = ?, marking = ?, data = ?, version = ?, updated_at = ?, head = ?, status = ?, "
-    "running = ?, state = ? where id = ?"
+_MOVE_TOKEN = (  # of a `moved_row`
+    "update tokens set workflow = ?, marking = ?, data = coalesce(?, data), version = ?, updated_at = ?, head = ?, "
+    "status = ?, running = ?, state = ? where id = ?"
 )
+_STAND = "select id, version, state, workflow from tokens where id in (select value from json_each(?))"
 
 
 class SqliteLedger:
@@ -129,64 +131,39 @@ class SqliteLedger:
         for number, change in enumerate(changes):
             if number % _BREATH == _BREATH - 1:
                 await asyncio.sleep(0)  # others have their turn
-            rows.append(await self._rows(change))
+            rows.append(await self._rows(change, token_row))
+        if len(rows) == 1 and changes[0].once is None:
+            return [self._kept(await self._database.write_together(_add_all, rows[0]))]
 
         def write(connection: sqlite3.Connection) -> list[Token]:
             found = answers(changes, [_earlier(connection, change.once) for change in changes])
-            new = [one for one, earlier in zip(rows, found, strict=True) if earlier is None]
-            connection.executemany(_ADD_TOKEN, [(*one.token, one.state) for one in new])
-            connection.executemany(_ADD_EVENT, [event for one in new for event in one.events])
-            for (workflow, state), tokens in _by_state(new).items():
-                _count(connection, workflow, state, tokens)
-            for one in new:
-                _put_rest(connection, one)
+            _add_all(connection, [one for one, earlier in zip(rows, found, strict=True) if earlier is None])
             return [earlier or change.token for change, earlier in zip(changes, found, strict=True)]
 
         stored = await self._database.write(write)
         return [self._kept(token) for token in stored] if len(stored) <= _RECENT else stored
 
     async def commit(self, change: Change) -> Token:
-        one = await self._rows(change)
-        token, expected = change.token, change.events[0].sequence - 1
-
-        def write(connection: sqlite3.Connection) -> Token:
-            if earlier := _earlier(connection, change.once):
-                return earlier
-            found = connection.execute(
-                "select version, state, workflow from tokens where id = ?", (token.id,)
-            ).fetchone()
-            if not found:
-                raise NotFound.named("token", token.id, ())
-            version, before, workflow = found
-            if version != expected:
-                raise conflicts.token_moved(_read_token(connection, token.id), before, expected)
-            if change.done and not _end_job(connection, change.done.key, change.done.sequence):
-                raise conflicts.job_gone(change.done)
-            name, workflow_id, marking, data, _, version, _, updated, head, status, running = one.token
-            moved = (workflow_id, marking, data, version, updated, head, status, running, one.state, name)
-            connection.execute(_MOVE_TOKEN, moved)
-            connection.executemany(_ADD_EVENT, one.events)
-            if (one.state, token.workflow) != (before, workflow):
-                _count(connection, workflow, before, -1)
-                _count(connection, token.workflow, one.state, 1)
-            _put_rest(connection, one)
-            return token
-
+        one = await self._rows(change, moved_row)
         try:
-            return self._kept(await self._database.write(write))
+            if change.once is None and change.done is None:
+                return self._kept(await self._database.write_together(_move_all, one))
+            return self._kept(await self._database.write(lambda connection: _move(connection, one)))
         except Conflict:
-            self._recent.pop(token.id, None)  # what is on disk decides
+            self._recent.pop(change.token.id, None)  # what is on disk decides
             raise
 
-    async def _rows(self, change: Change) -> "_Rows":
+    async def _rows(self, change: Change, row: Callable[[Change, str], Row]) -> "_Rows":
         workflow = await self.workflow(change.token.workflow)
+        state = in_words(change.token.marking, workflow.net.place_ids)
+        indexes = workflow.definition.indexes
         return _Rows(
             change,
-            in_words(change.token.marking, workflow.net.place_ids),
-            token_row(change.token),
+            state,
+            row(change, state),
             [event_row(event) for event in change.events],
-            list(lookups(workflow, change.token)),
-            bool(workflow.definition.indexes),
+            list(lookups(workflow, change.token)) if indexes else [],
+            bool(indexes or change.jobs or change.dropped or change.once),
         )
 
     async def replayed(self, once: Once) -> Token | None:
@@ -300,20 +277,72 @@ class SqliteLedger:
             after = page[-1][0]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class _Rows:
-    """A change as it goes into the tables. `fields` are (path, value); `searched`: whether there may be some."""
+    """A change as it goes into the tables. `fields` are (path, value); `more`: whether there is more to it than the
+    token and its events."""
 
     change: Change
     state: str
     token: Row
     events: list[Row]
     fields: list[tuple[str, str]]
-    searched: bool
+    more: bool
 
 
-def _by_state(rows: Sequence[_Rows]) -> Mapping[tuple[str, str], int]:
-    return Counter((one.change.token.workflow, one.state) for one in rows)
+def _add_all(connection: sqlite3.Connection, rows: Sequence[_Rows]) -> Sequence[Token]:
+    """Store new tokens."""
+    connection.executemany(_ADD_TOKEN, [one.token for one in rows])
+    connection.executemany(_ADD_EVENT, [event for one in rows for event in one.events])
+    _count(connection, Counter((one.change.token.workflow, one.state) for one in rows))
+    for one in rows:
+        if one.more:
+            _put_rest(connection, one)
+    return [one.change.token for one in rows]
+
+
+def _move(connection: sqlite3.Connection, one: _Rows) -> Token:
+    """Store what became of a token that is asked for once, or by a job."""
+    change = one.change
+    if earlier := _earlier(connection, change.once):
+        return earlier
+    (moved,) = _move_all(connection, [one])
+    if isinstance(moved, Exception):
+        raise moved
+    if change.done and not _end_job(connection, change.done.key, change.done.sequence):
+        raise conflicts.job_gone(change.done)
+    return moved
+
+
+def _move_all(connection: sqlite3.Connection, rows: Sequence[_Rows]) -> Sequence[Token | Exception]:
+    """Store what became of tokens, one after the other; a Conflict for those that have moved meanwhile."""
+    outcomes: list[Token | Exception] = []
+    moved: list[_Rows] = []
+    counts: Counter[tuple[str, str]] = Counter()
+    ids = codec.dumps([one.change.token.id for one in rows])
+    stand = {id: (version, state, workflow) for id, version, state, workflow in connection.execute(_STAND, (ids,))}
+    for one in rows:
+        token, expected = one.change.token, one.change.events[0].sequence - 1
+        if token.id not in stand:
+            outcomes.append(NotFound.named("token", token.id, ()))
+            continue
+        version, state, workflow = stand[token.id]
+        if version != expected:
+            outcomes.append(conflicts.token_moved(version, state, expected))
+            continue
+        stand[token.id] = token.version, one.state, token.workflow
+        if one.state != state or token.workflow != workflow:
+            counts[workflow, state] -= 1
+            counts[token.workflow, one.state] += 1
+        outcomes.append(token)
+        moved.append(one)
+    connection.executemany(_MOVE_TOKEN, [one.token for one in moved])
+    connection.executemany(_ADD_EVENT, [event for one in moved for event in one.events])
+    _count(connection, counts)
+    for one in moved:
+        if one.more:
+            _put_rest(connection, one)
+    return outcomes
 
 
 def _conditions(query: TokenQuery, indexed: frozenset[str]) -> Iterator[tuple[str, Sequence[Any]]]:
@@ -350,8 +379,8 @@ def _conditions(query: TokenQuery, indexed: frozenset[str]) -> Iterator[tuple[st
 def _put_rest(connection: sqlite3.Connection, one: _Rows) -> None:
     """What goes with a token beside its row and its events."""
     change = one.change
-    if one.searched:
-        connection.execute("delete from fields where token = ?", (change.token.id,))
+    connection.execute("delete from fields where token = ?", (change.token.id,))
+    if one.fields:
         connection.executemany(
             "insert or ignore into fields values (?, ?, ?, ?)",
             [(change.token.workflow, path, value, change.token.id) for path, value in one.fields],
@@ -376,11 +405,12 @@ def _end_job(connection: sqlite3.Connection, key: JobKey, sequence: int | None =
     return gone.rowcount > 0
 
 
-def _count(connection: sqlite3.Connection, workflow: str, state: str, change: int) -> None:
-    connection.execute(
+def _count(connection: sqlite3.Connection, changes: Mapping[tuple[str, str], int]) -> None:
+    """Keep how many tokens are in each state of each workflow."""
+    connection.executemany(
         "insert into counts(workflow, state, tokens) values (?, ?, ?) "
         "on conflict do update set tokens = tokens + excluded.tokens",
-        (workflow, state, change),
+        [(*where, change) for where, change in changes.items() if change],
     )
 
 

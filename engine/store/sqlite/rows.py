@@ -8,6 +8,7 @@ from engine.jobs.model import Job
 from engine.kernel.errors import StoreCorrupt
 from engine.nets.token import Event, Token
 from engine.store import codec
+from engine.store.ports import Change
 from engine.store.sqlite.database import Row
 from engine.workflows.chain import microseconds, moment
 
@@ -31,19 +32,40 @@ def batched(ids: Sequence[str]) -> Iterator[Sequence[str]]:
         yield ids[start : start + _MOST_AT_ONCE]
 
 
-def token_row(token: Token) -> Row:
+def token_row(change: Change, state: str) -> Row:
+    """A new token, and the state it is in."""
+    token = change.token
     return (
         token.id,
         token.workflow,
         codec.dumps(token.marking),
-        codec.dumps(token.data),
-        codec.dumps(token.metadata),
+        codec.dumps(token.data) if token.data else "{}",
+        codec.dumps(token.metadata) if token.metadata else "{}",
         token.version,
         microseconds(token.created_at),
         microseconds(token.updated_at),
         token.head,
         token.status,
-        codec.dumps(token.running),
+        codec.dumps(token.running) if token.running else "{}",
+        state,
+    )
+
+
+def moved_row(change: Change, state: str) -> Row:
+    """What of a token can change, the state it is in, and its id; without the data when no event has changed them."""
+    token = change.token
+    same = all(event.data is None and event.kind != "rolled_back" for event in change.events)
+    return (
+        token.workflow,
+        codec.dumps(token.marking),
+        None if same else codec.dumps(token.data),
+        token.version,
+        microseconds(token.updated_at),
+        token.head,
+        token.status,
+        codec.dumps(token.running) if token.running else "{}",
+        state,
+        token.id,
     )
 
 
