@@ -281,7 +281,9 @@ def choose_mode(net: Net, token: Token, transition_id: str, source: str | None =
             known = [mode.source for mode in modes if mode.source]
             raise NotFound.named(f"source of {transition_id}", source, known)
         return named[0]
-    return next((mode for mode in modes if enabled(token.marking, mode)), modes[0])
+    if len(modes) > 1:
+        return next((mode for mode in modes if enabled(token.marking, mode)), modes[0])
+    return modes[0]
 
 
 def availability(net: Net, token: Token) -> tuple[Availability, ...]:

@@ -6,7 +6,7 @@ A marking is a mapping from place to a count above zero; places without tokens a
 from collections.abc import Iterable, Mapping
 from typing import TypeAlias
 
-from engine.nets.model import Arc, Mode
+from engine.nets.model import Arc, Mode, Net
 
 Marking: TypeAlias = Mapping[str, int]
 
@@ -62,3 +62,12 @@ def in_words(marking: Marking, order: Iterable[str]) -> str:
     three tokens."""
     parts = [place if marking[place] == 1 else f"{marking[place]}×{place}" for place in order if place in marking]
     return " + ".join(parts) or NOWHERE
+
+
+def state_of(net: Net, marking: Marking) -> str:
+    """`in_words`, of a token of `net`; takes as long as the marking is, however large the net."""
+    ranks = net.ranks
+    known = [place for place in marking if place in ranks]
+    if len(known) > 1:
+        known.sort(key=ranks.__getitem__)
+    return in_words(marking, known)

@@ -129,6 +129,11 @@ class Net:
         return tuple(place.id for place in self.places)
 
     @cached_property
+    def ranks(self) -> Mapping[str, int]:
+        """The places with their numbers in the order of the net."""
+        return {name: number for number, name in enumerate(self.place_ids)}
+
+    @cached_property
     def transition_of(self) -> Mapping[str, Transition]:
         return {transition.id: transition for transition in self.transitions}
 

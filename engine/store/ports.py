@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 from engine.jobs.model import Job, JobKey
 from engine.llm.messages import Usage
+from engine.nets.frozen import record
 from engine.nets.marking import Marking
 from engine.nets.notation import Definition
 from engine.nets.token import Event, Status, Token
@@ -26,7 +27,7 @@ class Once:
     fingerprint: bytes
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Change:
     """What is stored in one transaction: a token as it becomes, the sealed events that made it so, the jobs that they
     ask for and those that they end. `done` is the job that this is the result of: it must still be there.

@@ -120,7 +120,7 @@ def moment(micros: int) -> datetime:
 
 
 def _content(event: Event) -> dict[str, Any]:
-    return {
+    content: dict[str, Any] = {
         "token": event.token,
         "sequence": event.sequence,
         "kind": event.kind,
@@ -131,6 +131,9 @@ def _content(event: Event) -> dict[str, Any]:
         "data": event.data,
         "at": microseconds(event.at),
         "actor": event.actor,
-        **({"reason": event.reason} if event.reason else {}),
-        **({"detail": event.detail} if event.detail else {}),
     }
+    if event.reason:
+        content["reason"] = event.reason
+    if event.detail:
+        content["detail"] = event.detail
+    return content

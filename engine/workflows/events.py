@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from engine.nets.frozen import record
 from engine.nets.model import Net
 from engine.nets.token import Event, Token
 from engine.workflows.model import Workflow
@@ -13,7 +14,7 @@ class WorkflowAdded:
     workflow: Workflow
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class TokenChanged:
     """A token as it is now, and the events that made it so. Published after they are on disk."""
 

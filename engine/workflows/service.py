@@ -458,8 +458,9 @@ class Workflows:
     def _sealed(self, firing_: Firing, head: bytes, once: Once | None, done: Job | None = None) -> Change:
         events = []
         for event in firing_.events:
-            events.append(chain.seal(event, head))
-            head = events[-1].hash
+            sealed = chain.seal(event, head)
+            events.append(sealed)
+            head = sealed.hash
         token = firing_.token.with_head(head)
         if not firing_.effects and "parent" not in token.metadata:
             return Change(token, events, once, done=done)

@@ -11,7 +11,7 @@ from engine.jobs.model import JobKey
 from engine.kernel.errors import Conflict, NotFound
 from engine.nets import notation
 from engine.nets.frozen import record
-from engine.nets.marking import Marking, in_words
+from engine.nets.marking import Marking, state_of
 from engine.nets.notation import Definition
 from engine.nets.token import Event, Token
 from engine.store import codec
@@ -154,8 +154,8 @@ class SqliteLedger:
             raise
 
     async def _rows(self, change: Change, row: Callable[[Change, str], Row]) -> "_Rows":
-        workflow = await self.workflow(change.token.workflow)
-        state = in_words(change.token.marking, workflow.net.place_ids)
+        workflow = self._workflows.get(change.token.workflow) or await self.workflow(change.token.workflow)
+        state = state_of(workflow.net, change.token.marking)
         indexes = workflow.definition.indexes
         return _Rows(
             change,
@@ -306,10 +306,11 @@ def _move(connection: sqlite3.Connection, one: _Rows) -> Token:
     change = one.change
     if earlier := _earlier(connection, change.once):
         return earlier
-    (moved,) = _move_all(connection, [one])
+    there = change.done is None or _end_job(connection, change.done.key, change.done.sequence)
+    (moved,) = _move_all(connection, [one])  # after the job is ended: the change may put another one in its place
     if isinstance(moved, Exception):
         raise moved
-    if change.done and not _end_job(connection, change.done.key, change.done.sequence):
+    if change.done and not there:
         raise conflicts.job_gone(change.done)
     return moved
 

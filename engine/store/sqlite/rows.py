@@ -54,7 +54,7 @@ def token_row(change: Change, state: str) -> Row:
 def moved_row(change: Change, state: str) -> Row:
     """What of a token can change, the state it is in, and its id; without the data when no event has changed them."""
     token = change.token
-    same = all(event.data is None and event.kind != "rolled_back" for event in change.events)
+    same = not [event for event in change.events if event.data is not None or event.kind == "rolled_back"]
     return (
         token.workflow,
         codec.dumps(token.marking),
