@@ -10,11 +10,13 @@ import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from enum import Enum
 from typing import Any
 
 from sanic.exceptions import BadRequest
 from sanic.http import Http
 from sanic.server.protocols.websocket_protocol import WebSocketProtocol
+from sanic.signals import SignalRouter
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +67,16 @@ def check_head(head: bytes) -> None:
         raise BadRequest("Content-Length is not a number.")
     if encoding is not None and (encoding != b"chunked" or first.endswith(b"1.0")):
         raise BadRequest("The transfer encoding is not `chunked`.")
+
+
+class Signals(SignalRouter):
+    """Sanic looks for listeners ten times in each request, and raises and catches an error when it finds none. Nobody
+    here listens to requests."""
+
+    async def dispatch(self, event: str | Enum, **options: Any) -> Any:
+        if str(event).startswith("http."):
+            return None
+        return await super().dispatch(event, **options)
 
 
 class StrictHttp(Http):

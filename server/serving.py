@@ -29,7 +29,7 @@ from server.hosts import is_this_machine
 from server.ollama.routes import OllamaRoutes
 from server.openai.routes import OpenAIRoutes
 from server.pages import Pages
-from server.protocol import Limits, Protocol
+from server.protocol import Limits, Protocol, Signals
 
 CLEAN_UP_S = 1.0  # for handlers whose connection was cut: they close upstreams and write records
 log = logging.getLogger("server")
@@ -123,7 +123,7 @@ def _app(engine: Engine, graphql_port: int | None, playground: bool, cors: Colle
     name = "circuit-breaker"
     logging.getLogger("sanic.root").setLevel(logging.ERROR)  # it would recommend its debug mode at every start
     Sanic._app_registry.pop(name, None)  # another one may have been served in this process before
-    app: App = Sanic(name, env_prefix="", configure_logging=False)
+    app: App = Sanic(name, env_prefix="", configure_logging=False, signal_router=Signals())
     app.config.update(
         # Sanic would rewrite its protocol classes once per process, and fail for the second app
         {"TOUCHUP": False, "MOTD": False, "ACCESS_LOG": False, "GRACEFUL_SHUTDOWN_TIMEOUT": limits.grace_s}
