@@ -5,6 +5,7 @@ python bench/ledger.py [--seconds 2] [--rows 100000] [--json]
 
 import argparse
 import asyncio
+import gc
 import json
 import os
 import sqlite3
@@ -15,6 +16,8 @@ import tracemalloc
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
+
+import orjson
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
@@ -77,13 +80,13 @@ class Client:
         return cls(*await asyncio.open_connection("127.0.0.1", port))
 
     async def ask(self, query: str, **variables: Any) -> Any:
-        body = json.dumps({"query": query, "variables": variables}).encode()
+        body = orjson.dumps({"query": query, "variables": variables})
         lines = ("POST /graphql HTTP/1.1", "host: 127.0.0.1", "content-type: application/json",
                  f"content-length: {len(body)}", "", "")  # fmt: skip
         self._writer.write("\r\n".join(lines).encode() + body)
         answer = await self._reader.readuntil(b"\r\n\r\n")
         length = next(line for line in answer.lower().split(b"\r\n") if line.startswith(b"content-length"))
-        found = json.loads(await self._reader.readexactly(int(length.split(b":")[1])))
+        found = orjson.loads(await self._reader.readexactly(int(length.split(b":")[1])))
         assert "errors" not in found, found
         return found["data"]
 
@@ -102,6 +105,8 @@ async def through_graphql(folder: Path, callers: int, seconds: float) -> dict[st
         tokens = await engine.workflows.create_tokens([NewToken("ring_v1", data)] * callers * 100, caller=PROGRAM)
         clients = [await Client.open(port) for _ in range(callers)]
         await clients[0].ask("{ health }")  # the schema is loaded by the first request
+        gc.collect()
+        gc.freeze()  # as `--serve` does
 
         def one(number: int, turn: int) -> Awaitable[object]:
             return clients[number].ask(FIRE, t=tokens[number].id, x="back" if turn % 2 else "over")
