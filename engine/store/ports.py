@@ -11,6 +11,7 @@ from decimal import Decimal
 from typing import Any, Protocol
 
 from engine.jobs.model import Job, JobKey
+from engine.kernel.errors import CircuitBreakerError
 from engine.llm.messages import Usage
 from engine.nets.frozen import record
 from engine.nets.marking import Marking
@@ -102,6 +103,12 @@ class Ledger(Protocol):
 
         Raises Conflict, with the current version and state in `details.current`, when the token has moved, when `once`
         was used for something else, or when the job `done` is no longer there; NotFound when the token is gone.
+        """
+        ...
+
+    async def commit_all(self, changes: Sequence[Change]) -> Sequence[Token | CircuitBreakerError]:
+        """`commit` each of them, of as many tokens, in few transactions. What became of each, in order: the error that
+        `commit` would raise is the outcome of its change alone.
         """
         ...
 

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import zip_longest
 from typing import Any, TypeVar
 
 import orjson
@@ -226,9 +227,8 @@ class Workflows:
                     error.details["index"] = number
                 raise
         stored = await self.ledger.add(changes)
-        new = [change for change, token in zip(changes, stored, strict=True) if token.id == change.token.id]
-        for change in new:  # not those that another request under the same key has made
-            await self._announce(change)
+        for change, token in zip(changes, stored, strict=True):
+            await self._announce(change, token)
         return stored
 
     async def _birth(self, wanted: NewToken, caller: Caller) -> Change:
@@ -297,12 +297,26 @@ class Workflows:
         Raises NotFound, NotEnabled (which place lacks what, which guard said no), Conflict (the token moved:
         `details.current`), TooLarge and InvalidInput for the data.
         """
-        patch = None if data is None else checked(data, "data")
-        once = once_of(idempotency_key, ["fire", token_id, transition, patch, source, expected])
+        return await self.fire_one(
+            Fire(token_id, transition, data, source, expected, idempotency_key, reason), caller=caller, done=done
+        )
+
+    async def fire_one(self, wanted: Fire, *, caller: Caller, done: Job | None = None) -> Token:
+        """`fire`, as data asks for it."""
+        decided = await self._decided(wanted, caller, done)
+        return decided if isinstance(decided, Token) else await self._stored(decided)
+
+    async def _decided(self, wanted: Fire, caller: Caller, done: Job | None = None) -> Change | Token:
+        """What a firing makes of its token, to be stored; or the token, when the same was asked before."""
+        patch = None if wanted.data is None else checked(wanted.data, "data")
+        once = None
+        if wanted.idempotency_key is not None:
+            request = ["fire", wanted.token, wanted.transition, patch, wanted.source, wanted.expected]
+            once = once_of(wanted.idempotency_key, request)
         if once and (earlier := await self.ledger.replayed(once)):
             return earlier
-        token, workflow = await self._at_version(token_id, expected)
-        mode = firing.choose_mode(workflow.net, token, transition, source)
+        token, workflow = await self._at_version(wanted.token, wanted.expected)
+        mode = firing.choose_mode(workflow.net, token, wanted.transition, wanted.source)
         finished = done is not None and done.kind == "resume"
         fired = firing.fire(
             workflow.net,
@@ -311,25 +325,12 @@ class Workflows:
             self.world.now(),
             patch=patch,
             actor=caller.name,
-            reason=_reason(reason),
+            reason=_reason(wanted.reason),
             finished=finished,
         )
         if patch:
             check_size(orjson.dumps(fired.token.data), "data")
-        return await self.commit(fired, token.head, once=once, done=done)
-
-    async def fire_one(self, wanted: Fire, *, caller: Caller) -> Token:
-        """`fire`, as data asks for it."""
-        return await self.fire(
-            wanted.token,
-            wanted.transition,
-            caller=caller,
-            data=wanted.data,
-            source=wanted.source,
-            expected=wanted.expected,
-            idempotency_key=wanted.idempotency_key,
-            reason=wanted.reason,
-        )
+        return self._sealed(fired, token.head, once, done)
 
     async def fire_all(self, wanted: Sequence[Fire], *, caller: Caller) -> Sequence[Token | CircuitBreakerError]:
         """Fire each, one after the other where they are of one token; the outcome of each, in order."""
@@ -338,17 +339,25 @@ class Workflows:
         for number, one in enumerate(wanted):
             queues.setdefault(one.token, []).append(number)
         outcomes: dict[int, Token | CircuitBreakerError] = {}
-
-        async def through(numbers: Sequence[int]) -> None:
-            for number in numbers:
+        for turn in zip_longest(*queues.values()):  # the first of each token, then the second
+            changes: dict[int, Change] = {}
+            for done, number in enumerate(number for number in turn if number is not None):
+                if done % _BREATH == _BREATH - 1:
+                    await asyncio.sleep(0)  # others have their turn
                 try:
-                    outcomes[number] = await self.fire_one(wanted[number], caller=caller)
+                    decided = await self._decided(wanted[number], caller)
                 except CircuitBreakerError as error:
                     outcomes[number] = error
-
-        async with asyncio.TaskGroup() as group:
-            for numbers in queues.values():
-                group.create_task(through(numbers))
+                    continue
+                if isinstance(decided, Change):
+                    changes[number] = decided
+                else:
+                    outcomes[number] = decided
+            stored = await self.ledger.commit_all(list(changes.values()))
+            for (number, change), outcome in zip(changes.items(), stored, strict=True):
+                outcomes[number] = outcome
+                if isinstance(outcome, Token):
+                    await self._announce(change, outcome)
         return [outcomes[number] for number in range(len(wanted))]
 
     async def roll_back(
@@ -423,8 +432,7 @@ class Workflows:
     async def add(self, change: Change) -> Token:
         """Store one new token, and say so."""
         (stored,) = await self.ledger.add([change])
-        if stored.id == change.token.id:  # not one that another request under the same key has made
-            await self._announce(change)
+        await self._announce(change, stored)
         return stored
 
     async def what_if(self, token_id: str, steps: Sequence[Fire], *, caller: Caller) -> Tried:
@@ -449,10 +457,11 @@ class Workflows:
 
     async def commit(self, done_to: Firing, head: bytes, *, once: Once | None = None, done: Job | None = None) -> Token:
         """Store what became of a token whose last event has the hash `head`, and say so."""
-        change = self._sealed(done_to, head, once, done)
+        return await self._stored(self._sealed(done_to, head, once, done))
+
+    async def _stored(self, change: Change) -> Token:
         moved = await self.ledger.commit(change)
-        if moved.head == change.token.head:  # not what another request under the same key has made of it
-            await self._announce(change)
+        await self._announce(change, moved)
         return moved
 
     def _sealed(self, firing_: Firing, head: bytes, once: Once | None, done: Job | None = None) -> Change:
@@ -467,7 +476,10 @@ class Workflows:
         jobs, dropped = errands(token, firing_.effects, self.world.now())
         return Change(token, events, once, jobs, dropped, done)
 
-    async def _announce(self, change: Change) -> None:
+    async def _announce(self, change: Change, stored: Token) -> None:
+        """Say what is new: not what another request under the same key has made."""
+        if stored.head != change.token.head:
+            return
         net = (await self.ledger.workflow(change.token.workflow)).net
         self.bus.publish([TokenChanged(change.token, change.events), *notices(net, change.token, change.events)])
         if change.jobs:

@@ -140,6 +140,27 @@ async def test_of_many_at_once_one_wins(ledger, approval):
     assert sum(isinstance(one, Conflict) for one in outcomes) == 19
 
 
+async def test_of_several_changes_each_has_its_own_outcome(ledger, approval):
+    for id in ("t1", "t2", "t3", "t4"):
+        await add(ledger, *born(id))
+    await commit(ledger, *moved(await ledger.token("t2"), "review"))
+    stale, lost = moved(born("t2")[0], "review"), moved(born("x")[0], "review")
+    keyed = moved(await ledger.token("t3"), "review")
+    changes = [
+        Change(*moved(await ledger.token("t1"), "review")),
+        Change(*stale),
+        Change(*lost),
+        Change(*keyed, Once("key", b"a" * 32)),
+    ]
+    outcomes = await ledger.commit_all(changes)
+    assert [type(one) for one in outcomes] == [Token, Conflict, NotFound, Token]
+    assert await ids(ledger.tokens(TokenQuery(state="review"))) == ["t3", "t2", "t1"]
+    assert await ledger.counts("approval_v1") == {"draft": 1, "review": 3}
+    assert [len(events) for events in (await ledger.histories(["t1", "t2", "t3", "t4"])).values()] == [2, 2, 2, 1]
+    assert await ledger.commit_all([changes[3]]) == [keyed[0]]  # again under its key
+    assert (await ledger.token("t3")).version == 2
+
+
 async def test_what_is_not_there_is_not_found(ledger, approval):
     for asked in (ledger.token("x"), commit(ledger, *moved(born("x")[0], "review")), ledger.workflow("x")):
         with pytest.raises(NotFound):

@@ -9,7 +9,7 @@ from itertools import islice
 from typing import Any
 
 from engine.jobs.model import Job, JobKey
-from engine.kernel.errors import NotFound
+from engine.kernel.errors import CircuitBreakerError, NotFound
 from engine.nets import notation
 from engine.nets.marking import Marking, in_words
 from engine.nets.notation import Definition
@@ -137,6 +137,15 @@ class MemoryLedger:
             raise conflicts.job_gone(change.done)
         self._store(change)
         return token
+
+    async def commit_all(self, changes: Sequence[Change]) -> Sequence[Token | CircuitBreakerError]:
+        outcomes: list[Token | CircuitBreakerError] = []
+        for change in changes:
+            try:
+                outcomes.append(await self.commit(change))
+            except CircuitBreakerError as error:
+                outcomes.append(error)
+        return outcomes
 
     def _store(self, change: Change) -> None:
         token, once = change.token, change.once

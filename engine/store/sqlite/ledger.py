@@ -3,12 +3,12 @@
 import asyncio
 import sqlite3
 from collections import Counter, defaultdict
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 from engine.jobs.model import JobKey
-from engine.kernel.errors import Conflict, NotFound
+from engine.kernel.errors import CircuitBreakerError, Conflict, NotFound
 from engine.nets import notation
 from engine.nets.frozen import record
 from engine.nets.marking import Marking, state_of
@@ -144,14 +144,32 @@ class SqliteLedger:
         return [self._kept(token) for token in stored] if len(stored) <= _RECENT else stored
 
     async def commit(self, change: Change) -> Token:
-        one = await self._rows(change, moved_row)
         try:
-            if change.once is None and change.done is None:
-                return self._kept(await self._database.write_together(_move_all, one))
-            return self._kept(await self._database.write(lambda connection: _move(connection, one)))
+            return self._kept(await self._moving(await self._rows(change, moved_row)))
         except Conflict:
             self._recent.pop(change.token.id, None)  # what is on disk decides
             raise
+
+    async def commit_all(self, changes: Sequence[Change]) -> Sequence[Token | CircuitBreakerError]:
+        outcomes: dict[int, Token | CircuitBreakerError] = {}
+        moving: dict[int, Awaitable[Token]] = {}
+        for number, change in enumerate(changes):
+            try:
+                moving[number] = self._moving(await self._rows(change, moved_row))
+            except CircuitBreakerError as error:
+                outcomes[number] = error
+        for number, found in zip(moving, await asyncio.gather(*moving.values(), return_exceptions=True), strict=True):
+            if isinstance(found, Conflict):
+                self._recent.pop(changes[number].token.id, None)  # what is on disk decides
+            if isinstance(found, BaseException) and not isinstance(found, CircuitBreakerError):
+                raise found
+            outcomes[number] = self._kept(found) if isinstance(found, Token) else found
+        return [outcomes[number] for number in range(len(changes))]
+
+    def _moving(self, one: "_Rows") -> Awaitable[Token]:
+        if one.change.once is None and one.change.done is None:
+            return self._database.write_together(_move_all, one)
+        return self._database.write(lambda connection: _move(connection, one))
 
     async def _rows(self, change: Change, row: Callable[[Change, str], Row]) -> "_Rows":
         workflow = self._workflows.get(change.token.workflow) or await self.workflow(change.token.workflow)
