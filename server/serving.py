@@ -8,6 +8,7 @@ differs is the page at `/`.
 """
 
 import asyncio
+import gc
 import importlib
 import logging
 import socket
@@ -158,6 +159,7 @@ class _GraphQL:
             if self._handler is None:
                 view = await asyncio.to_thread(importlib.import_module, "server.graphql.view")
                 self._handler = view.GraphQLHandler(self._engine, self._playground)
+                gc.freeze()  # the schema stays, and there is much of it to look through
         answer: HTTPResponse | None = await self._handler(request)
         return answer
 
