@@ -23,6 +23,8 @@ from graphql import (
 )
 from strawberry.extensions import SchemaExtension
 
+from engine.kernel.errors import TooLarge
+
 MOST_CHARACTERS = 100_000
 MOST_TOKENS = 4_000
 MOST_DEFINITIONS = 50
@@ -154,7 +156,10 @@ class _Walk:
 
 
 def _refused(why: str, most: int) -> GraphQLError:
-    return GraphQLError(
-        f"The query is too expensive. {why}; {most:,} is the most. Ask for less, or in several requests.",
-        extensions={"code": "too_large", "details": {"limit": most}},
+    error = TooLarge(
+        "The query is too expensive.",
+        why=f"{why}; {most:,} is the most.",
+        fix="Ask for less, or in several requests.",
+        details={"limit": most},
     )
+    return GraphQLError(str(error), original_error=error)

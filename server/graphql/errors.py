@@ -5,7 +5,7 @@ from typing import Any
 
 from graphql import GraphQLError, GraphQLSyntaxError
 
-from engine.kernel.errors import CircuitBreakerError
+from engine.kernel.errors import CircuitBreakerError, InvalidInput, TooLarge
 from engine.kernel.world import World
 from server.errors import bug, plain_body
 
@@ -18,9 +18,14 @@ def translate(error: GraphQLError, world: World) -> None:
     original = error.original_error
     if original is None or isinstance(original, GraphQLError):
         if isinstance(error, GraphQLSyntaxError) and _TOO_LARGE in error.message:
-            error.message += " Send large values as variables, or several requests."
-            error.extensions = {"code": "too_large"}
-        error.extensions = {"code": "invalid_input", **(error.extensions or {})}
+            fix = "Send large values as variables, or several requests."
+            said: CircuitBreakerError = TooLarge("The document is too large.", why=error.message, fix=fix)
+            error.message += f" {fix}"
+        elif isinstance(error, GraphQLSyntaxError):
+            said = _unreadable(error)
+        else:
+            said = InvalidInput(error.message)
+        error.extensions = {**_extensions(said), **(error.extensions or {})}
         return
     if not isinstance(original, CircuitBreakerError):
         id = world.new_id()
@@ -28,6 +33,16 @@ def translate(error: GraphQLError, world: World) -> None:
         original = bug(id)
     error.message = str(original)
     error.extensions = _extensions(original)
+
+
+def _unreadable(error: GraphQLSyntaxError) -> InvalidInput:
+    at = error.locations[0] if error.locations else None
+    return InvalidInput(
+        "The document is not GraphQL.",
+        why=error.message,
+        fix=f"Correct it at line {at.line}, column {at.column}." if at else "Correct it.",
+        details={"line": at.line, "column": at.column} if at else {},
+    )
 
 
 def graphql_error(error: CircuitBreakerError) -> dict[str, Any]:

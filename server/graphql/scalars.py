@@ -5,4 +5,4 @@ from datetime import UTC, datetime
 
 def timestamp(at: datetime) -> str:
     """ISO 8601 in UTC, with microseconds."""
-    return at.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+    return f"{at.astimezone(UTC).isoformat(timespec='microseconds')[:-6]}Z"  # instead of +00:00

@@ -202,6 +202,5 @@ class GraphQLHandler:
         except InvalidInput as error:
             return json_response({"errors": [graphql_error(error)]}, status=400)
         except HTTPException as error:
-            body = {"errors": [{"message": error.reason, "extensions": {"code": "invalid_input"}}]}
-            return json_response(body, status=error.status_code)
+            return json_response({"errors": [graphql_error(InvalidInput(error.reason))]}, status=error.status_code)
         return found

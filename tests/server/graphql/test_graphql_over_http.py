@@ -103,3 +103,16 @@ async def test_text_of_any_language_goes_in_and_out(alone: Served) -> None:
         d={"text": text},
     )
     assert fired["fireTransition"]["data"]["text"] == text
+
+
+async def test_what_is_not_graphql_is_told_with_what_why_and_fix(alone: Served) -> None:
+    (error,) = (await post(alone, {"query": "{ health\n  workflows("})).json()["errors"]
+    assert error["message"].startswith("Syntax Error")
+    said = error["extensions"]
+    assert (said["code"], said["what"]) == ("invalid_input", "The document is not GraphQL.")
+    assert said["why"] == error["message"]
+    assert said["fix"] == "Correct it at line 2, column 13."
+    assert said["details"] == {"line": 2, "column": 13}
+    for body in ({"query": "{ nothing }"}, {"query": "{ health " + "a " * 5_000 + "}"}, {}):
+        (error,) = (await post(alone, body)).json()["errors"]
+        assert error["extensions"].keys() >= {"code", "what", "why", "fix", "details"}
