@@ -22,6 +22,7 @@ from engine.nets.analysis.model import Analysis, Finding, FindingCode, Severity
 from engine.nets.analysis.verdicts import MOST_STATES, analyse
 from engine.nets.effects import clocks
 from engine.nets.firing import Availability, Firing
+from engine.nets.frozen import record
 from engine.nets.marking import in_words
 from engine.nets.model import Net
 from engine.nets.notation import Definition
@@ -55,7 +56,7 @@ class Damage:
     sequence: int
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class NewToken:
     """What a token is created with. `data` and `metadata` are JSON objects; they are checked and copied."""
 
@@ -66,7 +67,7 @@ class NewToken:
     idempotency_key: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Fire:
     """A firing that is asked for. `source` chooses the mode of a transition with several; `expected` is the version
     that the caller has seen."""
