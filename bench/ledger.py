@@ -38,6 +38,13 @@ FIRE = (
     "mutation($t: String!, $x: String!) { fireTransition(input: {tokenId: $t, transitionId: $x}) { id state version } }"
 )
 FIRE_ALL = "mutation($i: [FireTransitionInput!]!) { fireTransitions(inputs: $i) { token { id } error { code } } }"
+REQUESTS = """
+    with recursive n(i) as (select 1 union all select i + 1 from n where i < ?)
+    insert into requests(id, at, face, asked, provider, model, input, cache_read, cache_write, output, counted,
+        duration_s, error, decision)
+    select printf('%026d', i + (select count(*) from requests)), 1785542400000000 + i, 'openai', 'auto', 'ollama', 'm',
+        10, 0, 0, 10, 1, 0.5, '', '{}' from n
+"""
 
 
 async def batches(folder: Path, count: int) -> dict[str, float]:
@@ -134,6 +141,8 @@ async def memory(folder: Path) -> dict[str, float]:
         await workflows.create_tokens([NewToken("ring_v1", {"score": 90})] * 1_000, caller=PROGRAM)
     for token in await workflows.tokens(TokenQuery(first=1_000)):
         await workflows.fire(token.id, "over", caller=PROGRAM)
+    await workflows.ledger.last_position()  # the reader's thread holds the last page until it reads another
+    gc.collect()  # also lets go of the tuples that the interpreter keeps for later
     after = tracemalloc.get_traced_memory()[0]
     tracemalloc.stop()
     await store.close()
@@ -149,6 +158,7 @@ async def scale(folder: Path, rows: int) -> dict[str, float]:
     found: dict[str, list[float]] = {}
 
     async def grow(count: int) -> None:
+        await store.database.write(lambda connection: connection.execute(REQUESTS, (count,)))
         for start in range(0, count, BATCH):
             wanted = [
                 NewToken("ring_v1", {"customer": n % 997, "score": 90}) for n in range(start, min(count, start + BATCH))
@@ -159,9 +169,15 @@ async def scale(folder: Path, rows: int) -> dict[str, float]:
     looks["newest 50 of a state"] = lambda: workflows.tokens(TokenQuery("ring_v1", "left"))
     looks["by an indexed field, 1"] = lambda: workflows.tokens(TokenQuery("ring_v1", fields={"customer": 5}, first=1))
     looks["counts by state"] = lambda: workflows.counts("ring_v1")
+    looks["a page from the middle"] = lambda: workflows.tokens(TokenQuery("ring_v1", before=middle))
     looks["last position"] = lambda: workflows.ledger.last_position()
+    looks["newest 50 requests"] = lambda: store.journal.recent()
+    looks["spend of a day"] = lambda: store.journal.spend(NOW.date())
+    middle = ""
     for size in (1_000, rows - 1_000):
         await grow(size)
+        rows_of = await store.database.read("select id from tokens order by id limit 1 offset ?", (size // 2,))
+        middle = rows_of[0][0]
         for name, look in looks.items():
             times = []
             for _ in range(200):
@@ -174,6 +190,9 @@ async def scale(folder: Path, rows: int) -> dict[str, float]:
 
 
 async def measured(seconds: float, rows: int) -> dict[str, float]:
+    gc.collect()
+    gc.freeze()  # as the program does
+    gc.set_threshold(10_000, 50, 100)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         found = await batches(folder, max(BATCH, rows // BATCH * BATCH))
