@@ -4,6 +4,7 @@ import asyncio
 import sqlite3
 from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -47,6 +48,7 @@ _MOVE_TOKEN = (  # of a `moved_row`
     "update tokens set workflow = ?, marking = ?, data = coalesce(?, data), version = ?, updated_at = ?, head = ?, "
     "status = ?, running = ?, state = ? where id = ?"
 )
+_BY_FIELD = "select token as found from fields where workflow = ? and path = ? and value = ?"
 _STAND = "select id, version, state, workflow from tokens where id in (select value from json_each(?))"
 
 
@@ -212,11 +214,17 @@ class SqliteLedger:
         indexed = frozenset[str]()
         if query.fields and query.workflow is not None:
             indexed = frozenset((await self.workflow(query.workflow)).definition.indexes)
+        source, order = "tokens", "id"
+        bound: list[Any] = []
+        if led := next((path for path in query.fields if path in indexed), None):  # its index is walked in order of ids
+            source = f"({_BY_FIELD}) cross join tokens on id = found"
+            order, bound = "found", [query.workflow, led, codec.dumps(query.fields[led])]
+            query = replace(query, fields={path: value for path, value in query.fields.items() if path != led})
         conditions = list(_conditions(query, indexed))
         where = f"where {' and '.join(condition for condition, _ in conditions)}" if conditions else ""
         rows = await self._database.read(
-            f"select {TOKEN} from tokens {where} order by id desc limit ?",
-            (*(value for _, values in conditions for value in values), query.first),
+            f"select {TOKEN} from {source} {where} order by {order} desc limit ?",
+            (*bound, *(value for _, values in conditions for value in values), query.first),
         )
         return [token_of(row) for row in rows]
 
@@ -386,7 +394,7 @@ def _conditions(query: TokenQuery, indexed: frozenset[str]) -> Iterator[tuple[st
         text = codec.dumps(value)
         if path in indexed:
             yield (
-                "id in (select token from fields where workflow = ? and path = ? and value = ?)",
+                f"id in ({_BY_FIELD})",
                 (query.workflow, path, text),
             )
         else:
