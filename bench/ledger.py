@@ -21,7 +21,7 @@ import orjson
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from bench.engine import NOW, RING, at_once
+from bench.engine import NOW, RING, at_once, bare
 from engine.engine import Engine
 from engine.kernel.bus import Bus
 from engine.kernel.caller import PROGRAM
@@ -127,6 +127,8 @@ async def through_graphql(folder: Path, callers: int, seconds: float) -> dict[st
             return clients[number].ask(FIRE_ALL, i=inputs)
 
         found["fire through GraphQL, batches of 100"] = 100 * await at_once(min(callers, 8), seconds, many)
+        floor = found["bare group commit, 100 callers"] = await bare(folder, 100, seconds)
+        found |= {f"ratio to bare: {name}": value / floor for name, value in found.items() if "GraphQL" in name}
         return found
 
 
