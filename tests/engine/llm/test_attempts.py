@@ -1,0 +1,380 @@
+"""Keys, retries, breakers, hedging and deadlines, through the service."""
+
+import asyncio
+from contextlib import aclosing
+
+import pytest
+
+from engine.kernel.caller import PROGRAM
+from engine.kernel.errors import (
+    ContextTooLong,
+    NotFound,
+    ProviderAuth,
+    ProviderRateLimited,
+    ProviderRejected,
+    ProviderTimeout,
+    ProviderUnavailable,
+)
+from engine.llm.messages import (
+    ChatMessage,
+    ChatRequest,
+    EmbeddingRequest,
+    Finished,
+    Noted,
+    Preferences,
+    Signature,
+    Text,
+    TextDelta,
+    ToolCall,
+    ToolCallDelta,
+    Usage,
+)
+from engine.llm.service import Llm
+from engine.llm.votes import Votes
+from engine.store.memory.store import MemoryStore
+from tests.support import Gate, ScriptedProvider, answer, llm_of, model, turns_of_the_loop
+
+ASK = ChatRequest("one", (ChatMessage.of("user", "Hi"),))
+BUSY = ProviderUnavailable("It is busy.", details={"upstream_status": 503})
+DOWN = ProviderUnavailable("Nobody answers.")
+REFUSED = ProviderAuth("It refused the key.")
+
+
+def limited(seconds: float | None = None) -> ProviderRateLimited:
+    return ProviderRateLimited("Too many.", details={} if seconds is None else {"retry_after_s": seconds})
+
+
+class Bench:
+    def __init__(self, bus, clock):
+        self.store, self.bus, self.clock = MemoryStore(), bus, clock
+        self.one = ScriptedProvider("a", [model("a", "one", context=1000, abilities=frozenset({"chat", "tools"}))])
+        self.two = ScriptedProvider("b", [model("b", "two", local=False, abilities=frozenset({"chat", "tools"}))])
+        self.llm: Llm
+
+    async def open(self):
+        self.llm = await llm_of([self.one, self.two], self.store.journal, self.bus, self.clock.world)
+        return self
+
+    async def said(self, request=ASK):
+        return (await (await self.llm.chat(request, PROGRAM)).whole()).text
+
+
+@pytest.fixture
+async def bench(bus, clock):
+    return await Bench(bus, clock).open()
+
+
+FALL_BACK = ChatRequest("one", ASK.messages, preferences=Preferences(fallback_models=("two",)))
+
+
+# -- keys -------------------------------------------------------------------------------------------------------------
+
+
+async def test_a_key_that_is_refused_gives_way_to_the_next_and_is_left_alone(bench):
+    bench.one.held = ("key-number-one", "key-number-two")
+    bench.one.scripts = [[REFUSED], answer("ok")]
+    assert await bench.said() == "ok"
+    assert bench.one.used == ["key-number-one", "key-number-two"]
+    assert await bench.said() == "ok"
+    assert bench.one.used[-1] == "key-number-two"
+    (record,) = [one for one in await bench.llm.requests() if one.attempts == 2]
+    assert record.decision["attempts"] == [
+        {"model": "a/one", "error": "provider_auth", "why": "It refused the key.", "key": "…-one"}
+    ]
+    (row,) = bench.llm.health.rows()
+    assert (row.provider, row.model, row.key, row.state) == ("a", "", "…-one", "open")
+    assert bench.llm.health.reset("a") == 1
+    await bench.said()
+    assert bench.one.used[-1] == "key-number-one"
+
+
+async def test_the_only_key_is_asked_again_though_it_was_refused(bench):
+    bench.one.held = ("the-only-key-there",)
+    bench.one.scripts = [[REFUSED], answer("paid now")]
+    with pytest.raises(ProviderAuth):
+        await bench.said()
+    assert await bench.said() == "paid now"
+
+
+async def test_load_goes_to_the_key_that_is_least_busy(bench):
+    bench.one.held = ("key-number-one", "key-number-two")
+    gates = [Gate(), Gate()]
+    bench.one.scripts = [[TextDelta("x"), gate, Finished("stop", Usage(1))] for gate in gates]
+    answers = [await bench.llm.chat(ASK, PROGRAM) for _ in gates]
+    assert sorted(bench.one.used) == ["key-number-one", "key-number-two"]
+    for gate, found in zip(gates, answers, strict=True):
+        gate.opened.set()
+        await found.whole()
+
+
+async def test_without_a_key_that_is_said(bench):
+    bench.one.held = ()
+    with pytest.raises(ProviderAuth, match="keys set a"):
+        await bench.said()
+    assert await bench.said(FALL_BACK) == "ok"
+
+
+# -- retries ----------------------------------------------------------------------------------------------------------
+
+
+async def test_one_that_is_busy_is_asked_again_after_a_moment(bench):
+    bench.one.scripts = [[BUSY], answer("ok")]
+    before = bench.clock.seconds
+    assert await bench.said() == "ok"
+    assert 0.2 < bench.clock.seconds - before < 1
+    (record,) = await bench.llm.requests()
+    assert (record.attempts, record.retries) == (2, 1)
+
+
+async def test_retries_end(bench):
+    bench.one.scripts = [[BUSY]]
+    with pytest.raises(ProviderUnavailable):
+        await bench.said()
+    assert len(bench.one.asked) == 3
+
+
+async def test_one_that_nobody_answers_at_is_not_asked_again(bench):
+    bench.one.scripts = [[DOWN]]
+    assert await bench.said(FALL_BACK) == "ok"
+    assert len(bench.one.asked) == 1
+
+
+async def test_a_short_rate_limit_is_waited_out_when_there_is_nobody_else(bench):
+    bench.one.scripts = [[limited(4)], answer("ok")]
+    before = bench.clock.seconds
+    assert await bench.said() == "ok"
+    assert bench.clock.seconds - before == 4
+
+
+async def test_a_rate_limit_is_not_waited_for_when_there_is_somebody_else_or_it_is_long(bench):
+    bench.one.scripts = [[limited(4)]]
+    bench.two.scripts = [answer("from two")]
+    before = bench.clock.seconds
+    assert await bench.said(FALL_BACK) == "from two"
+    assert bench.clock.seconds == before
+    bench.clock.move(5)
+    bench.one.scripts = [[limited(60)]]
+    with pytest.raises(ProviderRateLimited):
+        await bench.said()
+    asked = len(bench.one.asked)
+    with pytest.raises(ProviderRateLimited) as caught:  # it said when to come back: it is not asked before
+        await bench.said()
+    assert (len(bench.one.asked), round(caught.value.details["retry_after_s"])) == (asked, 60)
+
+
+async def test_what_was_refused_for_what_it_says_is_not_asked_elsewhere_but_a_missing_model_is(bench):
+    bench.one.scripts = [[ProviderRejected("Bad.", details={"upstream_status": 400})]]
+    with pytest.raises(ProviderRejected):
+        await bench.said(FALL_BACK)
+    assert not bench.two.asked
+    bench.one.scripts = [[ProviderRejected("No such model.", details={"upstream_status": 404})]]
+    assert await bench.said(FALL_BACK) == "ok"
+    bench.one.scripts = [[ContextTooLong("Too long.")]]
+    assert await bench.said(FALL_BACK) == "ok"
+
+
+# -- breakers ---------------------------------------------------------------------------------------------------------
+
+
+async def test_one_that_keeps_failing_is_passed_over_and_tried_again_later(bench):
+    bench.one.scripts = [[DOWN]]
+    for _ in range(3):
+        assert await bench.said(FALL_BACK) == "ok"
+    await bench.said(FALL_BACK)
+    assert len(bench.one.asked) == 3
+    auto = await bench.llm.explain(ChatRequest("auto", ASK.messages))
+    assert [(one.model.id, one.code) for one in auto.rejected] == [("a/one", "breaker_open")]
+    bench.clock.move(11)
+    bench.one.scripts = [answer("back")]
+    assert await bench.said(FALL_BACK) == "back"
+    assert not list(bench.llm.health.rows())
+
+
+async def test_what_breaks_off_in_the_middle_counts_too(bench):
+    bench.one.scripts = [[TextDelta("x"), DOWN]]
+    for _ in range(3):
+        with pytest.raises(ProviderUnavailable):
+            await bench.said()
+    assert [row.state for row in bench.llm.health.rows()] == ["open"]
+
+
+async def test_who_leaves_everybody_waiting_is_not_waited_for_again(bench):
+    bench.one.scripts = [[ProviderTimeout("Too slow.")]]
+    for _ in range(3):
+        with pytest.raises(ProviderTimeout):
+            await bench.said()
+    with pytest.raises(ProviderTimeout):
+        await bench.said()
+    assert len(bench.one.asked) == 3
+
+
+# -- hedging and deadlines --------------------------------------------------------------------------------------------
+
+
+def hedged(**wishes) -> ChatRequest:
+    return ChatRequest("one", ASK.messages, preferences=Preferences(fallback_models=("two",), **wishes))
+
+
+async def test_a_second_is_asked_when_the_first_does_not_begin_and_the_slower_is_closed(bench):
+    gate = Gate()
+    bench.one.scripts = [[gate, *answer("slow")]]
+    bench.two.scripts = [answer("quick")]
+    assert await bench.said(hedged(hedge_ms=50)) == "quick"
+    assert (len(bench.one.asked), bench.one.open, bench.two.open) == (1, 0, 0)
+    (record,) = await bench.llm.requests()
+    assert (record.provider, record.attempts) == ("b", 2)
+
+
+async def test_nobody_else_is_asked_when_the_first_begins_in_time(bench):
+    assert await bench.said(hedged(hedge_ms=50)) == "ok"
+    assert not bench.two.asked
+
+
+async def test_hedging_goes_on_when_one_of_two_fails(bench):
+    gate = Gate()
+    bench.one.scripts = [[gate, *answer("slow but there")]]
+    bench.two.scripts = [[DOWN]]
+    asking = asyncio.create_task(bench.said(hedged(hedge_ms=50)))
+    await turns_of_the_loop(lambda: bool(bench.two.asked))
+    gate.opened.set()
+    assert await asking == "slow but there"
+
+
+async def test_an_answer_must_be_there_by_its_deadline(bench):
+    bench.one.scripts = [[Gate(), *answer("never")]]
+    with pytest.raises(ProviderTimeout, match="in time"):
+        await bench.said(ChatRequest("one", ASK.messages, preferences=Preferences(deadline_ms=20)))
+    bench.one.scripts = [[TextDelta("begun"), Gate(), *answer("never")]]
+    with pytest.raises(ProviderTimeout, match="in time"):
+        await bench.said(ChatRequest("one", ASK.messages, preferences=Preferences(deadline_ms=20)))
+    assert bench.one.open == 0
+
+
+# -- the same again ---------------------------------------------------------------------------------------------------
+
+
+async def test_the_same_request_is_answered_from_memory_when_it_asks_for_that(bench):
+    again = ChatRequest("one", ASK.messages, preferences=Preferences(cache=True))
+    bench.one.scripts = [answer("Hel", "lo"), answer("other")]
+    assert [await bench.said(again) for _ in range(3)] == ["Hello"] * 3
+    assert len(bench.one.asked) == 1
+    newest = (await bench.llm.requests())[0]
+    assert (newest.cost_usd, newest.usage.total, newest.attempts) == (0, 0, 0)
+    assert await bench.said() == "other"  # the control: not asked for
+
+
+async def test_an_answer_that_broke_off_is_not_remembered(bench):
+    again = ChatRequest("one", ASK.messages, preferences=Preferences(cache=True))
+    bench.one.scripts = [[TextDelta("Hel"), DOWN], answer("Hello")]
+    with pytest.raises(ProviderUnavailable):
+        await bench.said(again)
+    assert await bench.said(again) == "Hello"
+
+
+async def test_the_same_embedding_under_way_is_asked_for_once(bus, clock):
+    gate = Gate()
+    provider = ScriptedProvider("a", [model("a", "vectors", abilities=frozenset({"embedding"}))])
+    provider.embedding = gate
+    llm = await llm_of([provider], MemoryStore().journal, bus, clock.world)
+    ask = EmbeddingRequest("vectors", ("text",))
+    both = [asyncio.create_task(llm.embed(ask, PROGRAM)) for _ in range(2)]
+    other = asyncio.create_task(llm.embed(EmbeddingRequest("vectors", ("more",)), PROGRAM))
+    await turns_of_the_loop(lambda: len(provider.embedded) == 2)
+    both[0].cancel()  # one who leaves takes nothing from the other
+    gate.opened.set()
+    assert (await both[1]).vectors == ((4.0, 1.0),)
+    await other
+    assert len(provider.embedded) == 2
+    await llm.embed(ask, PROGRAM)
+    assert len(provider.embedded) == 3
+
+
+async def test_an_embedding_that_nobody_waits_for_is_given_up(bus, clock):
+    provider = ScriptedProvider("a", [model("a", "vectors", abilities=frozenset({"embedding"}))])
+    provider.embedding = Gate()
+    llm = await llm_of([provider], MemoryStore().journal, bus, clock.world)
+    asking = asyncio.create_task(llm.embed(EmbeddingRequest("vectors", ("text",)), PROGRAM))
+    await provider.embedding.reached.wait()
+    asking.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asking
+    (record,) = await llm.requests()
+    assert record.error == "cancelled"
+
+
+# -- tool loops, speed, votes, notes ----------------------------------------------------------------------------------
+
+
+async def test_a_tool_loop_stays_with_its_model_and_gets_its_signature_back(bench):
+    sealed = Signature("google", "s3al")
+    bench.two.scripts = [
+        [ToolCallDelta(0, "call_1", "f", "{}", sealed), Finished("tool_calls", Usage(1))],
+        answer("done"),
+    ]
+    auto = ChatRequest("two", ASK.messages, tools=({"type": "function", "function": {"name": "f"}},))
+    first = await (await bench.llm.chat(auto, PROGRAM)).whole()
+    dropped = tuple(ToolCall(call.id, call.name, call.arguments) for call in first.tool_calls)
+    result = ChatMessage("tool", (Text("42"),), tool_call_id="call_1")
+    told = (*ASK.messages, ChatMessage("assistant", (), dropped), result)
+    second = ChatRequest("auto", told, tools=auto.tools)
+    found = await bench.llm.chat(second, PROGRAM)
+    assert found.model.id == "b/two"
+    await found.whole()
+    assert bench.two.asked[-1].messages[1].tool_calls[0].signature == sealed
+    assert (await bench.llm.explain(ChatRequest("auto", ASK.messages))).ranked[0].model.id == "a/one"  # the control
+
+
+async def test_speed_is_learned_from_use(bench):
+    gate = Gate()
+    bench.one.scripts = [[TextDelta("x"), gate, Finished("stop", Usage(3, output=50))]]
+    async with aclosing((await bench.llm.chat(ASK, PROGRAM)).chunks) as chunks:
+        reading = asyncio.create_task(_all(chunks))
+        await gate.reached.wait()
+        bench.clock.move(2)
+        gate.opened.set()
+        await reading
+    speed = bench.llm.health.speed(bench.one.known[0])
+    assert (speed.ttft_s, speed.tokens_per_s) == (0.0, 25.0)
+
+
+async def _all(chunks):
+    return [chunk async for chunk in chunks]
+
+
+async def test_a_vote_is_for_an_answer_and_counts(bus, clock):
+    store = MemoryStore()
+    provider = ScriptedProvider("a", [model("a", "one")])
+    votes = Votes(store.shelf)
+    plain = await llm_of([provider], store.journal, bus, clock.world)
+    llm = Llm({"a": provider}, plain.catalog, plain.discovery, store.journal, bus, clock.world, votes=votes)
+    found = await llm.chat(ASK, PROGRAM)
+    await found.whole()
+    await llm.vote(found.id, 1)
+    assert votes.sums == {"a/one": {"chat": (1.0, 1)}}
+    await llm.vote(found.id, -1)
+    assert votes.sums == {"a/one": {"chat": (0.0, 1)}}
+    again = Votes(store.shelf)
+    await again.load()
+    assert again.sums == votes.sums
+    await llm.vote(found.id, 0)
+    assert votes.sums == {"a/one": {"chat": (0.0, 0)}}
+    with pytest.raises(NotFound):
+        await llm.vote("nothing", 1)
+
+
+async def test_notes_do_not_begin_an_answer_and_are_kept(bench):
+    bench.one.scripts = [[Noted("dropped", "seed was left out."), DOWN]]
+    bench.two.scripts = [[Noted("dropped", "top_p was left out."), *answer("ok")]]
+    found = await bench.llm.chat(FALL_BACK, PROGRAM)
+    assert found.model.id == "b/two"
+    whole = await found.whole()
+    assert [note.text for note in whole.notes] == ["top_p was left out."]
+    assert found.record.warnings == ("top_p was left out.",)
+
+
+async def test_a_decision_is_made_again_for_another_policy(bench):
+    await bench.said(ChatRequest("auto", ASK.messages))
+    (record,) = await bench.llm.requests()
+    again = bench.llm.replay(record, "cb:fastest")
+    assert again
+    assert (again.policy, {one.model.id for one in again.ranked}) == ("cb:fastest", {"a/one", "b/two"})
