@@ -24,8 +24,10 @@ from engine.kernel.world import World
 from engine.keys.os_keyring import OsKeyring
 from engine.keys.providers import ProviderKeys
 from engine.keys.service import Keys
+from engine.llm.accounts import Accounts
 from engine.llm.catalog import Catalog
 from engine.llm.discovery import Discovery
+from engine.llm.health import REMEMBERED
 from engine.llm.library import Library
 from engine.llm.ports import Provider
 from engine.llm.priors import Priors
@@ -62,6 +64,7 @@ class Parts:
     provider_keys: ProviderKeys
     llm: Llm
     library: Library
+    accounts: Accounts
     workflows: Workflows
     migrations: Migrations
     analytics: Analytics
@@ -97,7 +100,16 @@ async def build(
         policies = with_dial(read_policies(settings.routes), DIALS[settings.dial])
         votes = Votes(store.shelf)
         await votes.load()
-        llm = Llm(providers, catalog, discovery, store.journal, bus, world, policies, _priors, votes)
+        accounts = Accounts(
+            store.shelf,
+            store.journal,
+            bus,
+            world,
+            reference=lambda: (settings.spend_reference, library.price(settings.spend_reference)),
+            keeps_content=settings.log_content,
+            keeps_days=settings.log_days,
+        )
+        llm = Llm(providers, catalog, discovery, store.journal, bus, world, policies, _priors, votes, accounts)
         workflows = Workflows(store.ledger, bus, world, store.jobs)
         await _load_examples(workflows)
         loading = asyncio.create_task(_load_keys(keys, discovery, providers), name="keys")
@@ -112,6 +124,7 @@ async def build(
             provider_keys=ProviderKeys(keys, addresses, discovery.soon),
             llm=llm,
             library=library,
+            accounts=accounts,
             workflows=workflows,
             migrations=Migrations(workflows),
             analytics=Analytics(store.ledger, world),
@@ -122,9 +135,17 @@ async def build(
         watching = asyncio.create_task(discovery.run(), name="discovery")
         stack.push_async_callback(_ended, watching)
         runner = Runner(store.jobs, Clockwork(workflows, store.jobs).handlers, bus, world)
+        remembering = asyncio.create_task(_remember(accounts, llm), name="request log")
+        stack.push_async_callback(_ended, remembering)
         running = asyncio.create_task(runner.run(), name="jobs")
         stack.push_async_callback(_ended, running)
         yield parts
+
+
+async def _remember(accounts: Accounts, llm: Llm) -> None:
+    """Learn from the log how fast the models are, and keep it from growing for ever."""
+    llm.health.recall(await llm.requests(REMEMBERED))
+    await accounts.run()
 
 
 async def _ended(task: asyncio.Task[None]) -> None:

@@ -16,6 +16,7 @@ STATUS: Mapping[type[Exception], int] = {
     e.NotEnabled: 409,
     e.TooLarge: 413,
     e.RateLimited: 429,
+    e.BudgetExceeded: 402,
     e.ProviderAuth: 502,
     e.ProviderRateLimited: 429,
     e.ProviderRejected: 400,
@@ -45,6 +46,7 @@ def openai_status(error: CircuitBreakerError) -> int:
 
 _TYPES: Mapping[int, str] = {
     401: "authentication_error",
+    402: "insufficient_quota",
     403: "permission_error",
     429: "rate_limit_error",
 }

@@ -95,7 +95,8 @@ def known(error: Exception, request: Request) -> CircuitBreakerError:
 
 def caller_of(request: Request, face: str) -> Caller:
     """Who asks, by what it calls itself."""
-    return Caller(request.headers.get("user-agent", "").split(" ")[0][:80] or "program", face)
+    agent = request.headers.get("user-agent", "")[:200]
+    return Caller(agent.split(" ")[0][:80] or "program", face, agent=agent)
 
 
 def headers_of(answer: Answer, notes: Sequence[Noted] = ()) -> dict[str, str]:

@@ -98,6 +98,12 @@ class RateLimited(CircuitBreakerError):
     code = "rate_limited"
 
 
+class BudgetExceeded(CircuitBreakerError):
+    """A budget does not allow it; `details.budget` is its id, and `details.until` the day on which it begins anew."""
+
+    code = "budget_exceeded"
+
+
 class ProviderError(CircuitBreakerError):
     """A provider did not do its part; `details` has provider, model and, where it was given, upstream_status."""
 

@@ -70,6 +70,13 @@ def _port(value: object) -> Port:
     raise ValueError("a port from 0 to 65535, or `off`")
 
 
+def _days(value: object) -> int:
+    number = int(value) if isinstance(value, str) and value.isdecimal() and len(value) <= 5 else value
+    if isinstance(number, int) and not isinstance(number, bool) and 0 <= number <= 36_500:
+        return number
+    raise ValueError("a number of days, or 0 to keep all")
+
+
 def _folder(value: object) -> Path | None:
     try:
         return Path(_text(value)).expanduser() if value else None
@@ -122,6 +129,18 @@ class Settings:
     log_level: str = _setting(
         "info", "log_level", _choice("debug", "info", "warning", "error"), "How much is logged.",
         "CIRCUIT_BREAKER_LOG_LEVEL",
+    )  # fmt: skip
+    log_days: int = _setting(
+        365, "log.days", _days, "Days that requests to models are kept in the log; 0 keeps all. Sums are always kept.",
+        "CIRCUIT_BREAKER_LOG_DAYS",
+    )  # fmt: skip
+    log_content: bool = _setting(
+        False, "log.content", _flag, "Whether what was asked and answered is kept with each request in the log.",
+        "CIRCUIT_BREAKER_LOG_CONTENT",
+    )  # fmt: skip
+    spend_reference: str = _setting(
+        "openai/gpt-5.4", "spend.reference", _text, "Model whose price costs are compared with, as provider/name.",
+        "CIRCUIT_BREAKER_SPEND_REFERENCE",
     )  # fmt: skip
     theme: str = _setting(
         "circuit-dark", "workbench.theme", _text, "Theme of the workbench; the palette lists them.",

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 from engine.kernel.errors import (
+    BudgetExceeded,
     CircuitBreakerError,
     ContextTooLong,
     ProviderAuth,
@@ -197,7 +198,7 @@ def worth_another(error: CircuitBreakerError) -> bool:
     if isinstance(error, ProviderRejected):
         code = error.details.get("upstream_code")
         return error.details.get("upstream_status") == 404 or code == "model_not_found"
-    return isinstance(error, ProviderError | ContextTooLong | ProviderTimeout)
+    return isinstance(error, ProviderError | ContextTooLong | ProviderTimeout | BudgetExceeded)
 
 
 def _of_the_key(error: CircuitBreakerError) -> bool:

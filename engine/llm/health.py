@@ -18,10 +18,12 @@ from engine.kernel.errors import (
 from engine.kernel.world import World
 from engine.llm.breaker import CLOSED, Breaker, State
 from engine.llm.model import Model
+from engine.store.ports import RequestRecord
 
 REFUSED_S = 600.0  # a key that was refused is not tried for so long, unless another one is set
 USED_UP_S = 3600.0
 USED_UP = ("insufficient_quota", "billing_error")  # of OpenAI and of Anthropic: waiting does not help
+REMEMBERED = 500  # requests of the log that are recalled at the start
 _SMOOTHING = 0.2  # of the newest observation, in an exponentially weighted mean
 
 
@@ -128,7 +130,7 @@ class Health:
         breaker = self._breakers.get(place, CLOSED)
         self._breakers[place], self._errors[place] = breaker.failed(now, error.what, open_for_s=wait), error
         if not model.local or isinstance(error, ProviderTimeout):
-            self._observe(model, success=0.0)
+            self._observe(model.id, success=0.0)
 
     def reset(self, provider: str = "", model: str = "") -> int:
         """Close the breakers of a provider, of one of its models, or all. How many were closed."""
@@ -166,13 +168,22 @@ class Health:
 
     def learn(self, model: Model, ttft_s: float | None, tokens_per_s: float | None) -> None:
         """An answer went well; what is None was not to be measured."""
-        self._observe(model, ttft_s, tokens_per_s, 1.0)
+        self._observe(model.id, ttft_s, tokens_per_s, 1.0)
+
+    def recall(self, newest_first: Sequence[RequestRecord]) -> None:
+        """Learn from the requests of the log, as if they had ended here; what was learned since is newer and stays."""
+        here = dict(self._speeds)
+        self._speeds.clear()
+        for record in reversed(newest_first):
+            if not record.error and (record.ttft_s is not None or record.tokens_per_s is not None):
+                self._observe(f"{record.provider}/{record.model}", record.ttft_s, record.tokens_per_s)
+        self._speeds |= here
 
     def _observe(
-        self, model: Model, ttft_s: float | None = None, tokens_per_s: float | None = None, success: float = 1.0
+        self, model_id: str, ttft_s: float | None = None, tokens_per_s: float | None = None, success: float = 1.0
     ) -> None:
-        old = self.speed(model)
-        self._speeds[model.id] = Speed(
+        old = self._speeds.get(model_id, Speed())
+        self._speeds[model_id] = Speed(
             _mean(old.ttft_s, ttft_s),
             _mean(old.tokens_per_s, tokens_per_s),
             old.success + 0.05 * (success - old.success),

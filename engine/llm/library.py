@@ -20,7 +20,7 @@ from engine.kernel.errors import InvalidInput
 from engine.kernel.world import World
 from engine.llm import knowledge
 from engine.llm.knowledge import Knowledge, Summary
-from engine.llm.model import ProviderStatus
+from engine.llm.model import Price, ProviderStatus
 from engine.llm.wire import Address, Wire
 
 log = logging.getLogger("llm")
@@ -53,6 +53,12 @@ class Library:
             self._summary = knowledge.summary(data)
             self._knowledge, self._stamps = Knowledge(data, self._read(MINE)), stamps
         return self._knowledge
+
+    def price(self, model_id: str) -> Price | None:
+        """The price of `provider/name` today; None when it is not known."""
+        provider, _, name = model_id.partition("/")
+        found = self.knowledge().find(provider, name, self._today()) if name else None
+        return found.price if found else None
 
     @property
     def summary(self) -> Summary:

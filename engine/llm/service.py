@@ -20,10 +20,11 @@ from engine.kernel.errors import (
 )
 from engine.kernel.world import World
 from engine.llm import prices
+from engine.llm.accounts import Accounts, Hold, content_of
 from engine.llm.answering import Answer
 from engine.llm.attempts import Attempt, Attempts, Target, Targets, attempts_json
 from engine.llm.catalog import Catalog
-from engine.llm.counting import CHARACTERS_PER_TOKEN, prompt_tokens
+from engine.llm.counting import CHARACTERS_PER_TOKEN, prompt_tokens, tokens_in
 from engine.llm.discovery import Discovery
 from engine.llm.health import Health, label_of
 from engine.llm.messages import (
@@ -82,6 +83,8 @@ class _Run:
     usage: Usage | None = None
     cost_usd: Decimal | None = None
     tokens_per_s: float | None = None
+    holds: list[Hold] = field(default_factory=list)
+    said: list[str] = field(default_factory=list)
     notes: list[Noted] = field(default_factory=list)
 
 
@@ -106,13 +109,14 @@ class Llm:
         policies: Mapping[str, Policy] = BUILT_IN,
         skills: Callable[[], Priors] = Priors,
         votes: Votes | None = None,
+        accounts: Accounts | None = None,
     ) -> None:
         """`policies` are the virtual models. `skills` gives what is known of how good models are, when first wanted;
-        `votes` keeps what the user thinks of them."""
+        `votes` keeps what the user thinks of them. `accounts` has the budgets; without it there are none."""
         self._providers, self.catalog, self.discovery = providers, catalog, discovery
         self._journal, self._bus, self._world = journal, bus, world
         self.policies, self.health = policies, Health(world)
-        self._votes = votes
+        self._votes, self._accounts = votes, accounts
         self._standings = Standings(
             self.health, skills, lambda model: providers[model.provider].keys(), votes.sums if votes else {}
         )
@@ -173,7 +177,8 @@ class Llm:
         return answer
 
     async def _open(self, run: _Run, target: Target, request: ChatRequest) -> _Opened:
-        """Ask one target and wait for its first chunk."""
+        """Ask one target and wait for its first chunk. Raises BudgetExceeded when it may not be asked."""
+        hold = await self._held(run, target.model, prompt_tokens(request), request.sampling.max_tokens)
         stream = self._providers[target.model.provider].chat(
             request.for_model(target.model.name), target.model, target.key
         )
@@ -187,6 +192,7 @@ class Llm:
                 return _Opened(target, chunk, stream)
             raise ProviderError(f"{target.model.id} gave no answer.", details={"model": target.model.id})
         except BaseException:
+            self._let_go(run, hold)
             await _closed(stream)
             raise
 
@@ -295,6 +301,7 @@ class Llm:
         model = decision.ranked[0].model
 
         async def ask(target: Target) -> Embeddings:
+            await self._held(run, model, sum(map(tokens_in, request.inputs)), 0)
             found = await self._providers[model.provider].embed(request, model, target.key)
             self.health.ended(model, target.key)
             self.health.succeeded(model, target.key)
@@ -359,6 +366,8 @@ class Llm:
         match chunk:
             case TextDelta(text) | ReasoningDelta(text):
                 run.characters += len(text)
+                if isinstance(chunk, TextDelta) and self._accounts and self._accounts.keeps_content:
+                    run.said.append(text)
             case ToolCallDelta():
                 run.characters += len(chunk.arguments)
                 self._loops.note(model.id, chunk)
@@ -382,6 +391,19 @@ class Llm:
         run.tokens_per_s = per_second
         self.health.learn(target.model, first, per_second)
 
+    async def _held(self, run: _Run, model: Model, prompt: int, most_output: int | None) -> Hold | None:
+        """Hold what asking `model` may cost. Raises BudgetExceeded."""
+        if self._accounts is None:
+            return None
+        hold = await self._accounts.check(_tagged(run), prices.estimate(prompt, model.price, most_output))
+        run.holds.append(hold)
+        return hold
+
+    def _let_go(self, run: _Run, hold: Hold | None) -> None:
+        if self._accounts is not None and hold is not None:
+            self._accounts.release(hold)
+            run.holds.remove(hold)
+
     async def _end(self, run: _Run, model: Model, error: str) -> RequestRecord:
         usage = run.usage or Usage(counted=False)
         now = self._world.monotonic()
@@ -390,7 +412,9 @@ class Llm:
             decision["attempts"] = attempts_json(run.failed)
         if run.notes:
             decision["notes"] = [{"code": note.code, "text": note.text} for note in run.notes]
-        tags = run.request.preferences.tags if isinstance(run.request, ChatRequest) else {}
+        caller, accounts = _tagged(run), self._accounts
+        reference = accounts.reference_price if accounts and usage.total else None
+        budgets = [warning for hold in run.holds for warning in hold.warnings]
         record = RequestRecord(
             id=run.id,
             at=self._world.now(),
@@ -407,17 +431,39 @@ class Llm:
             attempts=run.asked,
             retries=run.retries,
             key=label_of(run.key),
-            app=tags.get("app", ""),
-            agent=run.caller.name,
-            workflow=tags.get("workflow", ""),
-            token=tags.get("token", ""),
+            app=caller.who,
+            agent=caller.agent,
+            workflow=caller.workflow,
+            token=caller.token,
             price=prices.charged(usage, model.price, run.cost_usd),
+            reference_usd=prices.cost(usage, reference),
             tokens_per_s=run.tokens_per_s,
-            warnings=tuple(note.text for note in run.notes if note.code in ("dropped", "repaired", "cut")),
+            warnings=(*(note.text for note in run.notes if note.code in ("dropped", "repaired", "cut")), *budgets),
         )
-        await self._journal.record(record)
+        content = None
+        if accounts is not None and accounts.keeps_content and isinstance(run.request, ChatRequest):
+            content = content_of(run.request, run.said)
+        try:
+            await self._journal.record(record, content)
+        finally:
+            for hold in list(run.holds):
+                self._let_go(run, hold)
+        if accounts is not None:
+            await accounts.ended(record)
         self._bus.publish([RequestEnded(record)])
         return record
+
+
+def _tagged(run: _Run) -> Caller:
+    """Who asks, with what the request says of itself."""
+    tags = run.request.preferences.tags if isinstance(run.request, ChatRequest) else {}
+    caller = run.caller
+    return replace(
+        caller,
+        app=tags.get("app", caller.app),
+        workflow=tags.get("workflow", caller.workflow),
+        token=tags.get("token", caller.token),
+    )
 
 
 def _checked(request: ChatRequest) -> None:

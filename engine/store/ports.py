@@ -294,8 +294,8 @@ class SpendKey:
 @dataclass(frozen=True, slots=True)
 class SpendSums:
     """What some requests came to. `failed` ended in an error; `unpriced` are those whose cost is unknown, `uncounted`
-    those whose tokens were estimated. `reference_usd` is what the reference model would have cost for those of which
-    both costs are known, and `compared_usd` what they did cost."""
+    those whose tokens were estimated; one that came to no token is neither. `reference_usd` is what the reference model
+    would have cost for those of which both costs are known, and `compared_usd` what they did cost."""
 
     requests: int = 0
     failed: int = 0
@@ -317,8 +317,8 @@ class SpendSums:
         return cls(
             1,
             int(bool(record.error)),
-            int(cost is None),
-            int(not usage.counted),
+            int(cost is None and usage.total > 0),
+            int(not usage.counted and usage.total > 0),
             usage.input,
             usage.cache_read,
             usage.cache_write,

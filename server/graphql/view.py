@@ -96,8 +96,8 @@ class View(GraphQLView[Context, None]):
         self.protocols = (GRAPHQL_TRANSPORT_WS_PROTOCOL, GRAPHQL_SSE_PROTOCOL)  # SSE is off by default
 
     async def get_context(self, request: Request, response: Any) -> Context:
-        name = request.headers.get("user-agent", "").split(" ")[0][:80] or "program"
-        return Context(self._engine, Caller(name, "graphql"))
+        agent = request.headers.get("user-agent", "")[:200]
+        return Context(self._engine, Caller(agent.split(" ")[0][:80] or "program", "graphql", agent=agent))
 
     async def get_root_value(self, request: Request) -> None:
         return None

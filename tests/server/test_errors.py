@@ -28,6 +28,7 @@ STATUSES = {
     "NotEnabled": 409,
     "TooLarge": 413,
     "RateLimited": 429,
+    "BudgetExceeded": 402,
     "ProviderError": 502,
     "ProviderUnavailable": 502,
     "ProviderAuth": 502,
@@ -62,11 +63,14 @@ def test_each_has_openais_shape_and_our_own(kind: type[CircuitBreakerError]) -> 
     body = openai_body(error)
     assert (body["message"], body["param"]) == ("What. Why. Fix.", "messages")
     assert body["code"]
-    assert body["type"] == (
-        {401: "authentication_error", 403: "permission_error", 429: "rate_limit_error"}.get(
-            status_of(error), "invalid_request_error" if status_of(error) < 500 else "api_error"
-        )
-    )
+    named = {
+        401: "authentication_error",
+        402: "insufficient_quota",
+        403: "permission_error",
+        429: "rate_limit_error",
+    }
+    usual = "invalid_request_error" if status_of(error) < 500 else "api_error"
+    assert body["type"] == named.get(status_of(error), usual)
     assert plain_body(error).items() >= {"code": kind.code, "what": "What.", "why": "Why.", "fix": "Fix."}.items()
 
 

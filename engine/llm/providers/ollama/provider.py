@@ -7,13 +7,14 @@ line too, with the status still 200, and only a line with `done: true` ends an a
 import asyncio
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
-from dataclasses import replace
+from dataclasses import astuple, replace
 from typing import Any
 from urllib.parse import urlsplit
 
 from engine.kernel.errors import ContextTooLong, ProviderError
 from engine.kernel.world import World
 from engine.llm.counting import prompt_tokens, tokens_in
+from engine.llm.fit import shape_in
 from engine.llm.messages import (
     ChatRequest,
     Chunk,
@@ -236,6 +237,9 @@ class OllamaProvider:
         facts: dict[str, Any] = dict(details) if isinstance(details, Mapping) else {}
         if windows.get(name):
             facts["window"] = windows[name]
+        info = shown_.get("model_info")
+        if shape := shape_in(info) if isinstance(info, Mapping) else None:
+            facts["shape"] = astuple(shape)
         if remote:
             facts["remote_host"] = _text(row.get("remote_host")) or _text(shown_.get("remote_host"))
         return Model(

@@ -16,7 +16,8 @@ def _sum_up(connection: sqlite3.Connection) -> None:
         "from requests"
     ):
         day = datetime.fromtimestamp(at // 1_000_000, UTC).date().isoformat()
-        row = [1, int(bool(error)), int(cost is None), int(not counted), *tokens, Decimal(cost or 0)]
+        some = sum(tokens) > 0
+        row = [1, bool(error), cost is None and some, not counted and some, *tokens, Decimal(cost or 0)]
         found = sums.get((day, provider, model, app), [0] * len(row))
         sums[day, provider, model, app] = [one + more for one, more in zip(found, row, strict=True)]
     connection.executemany(
