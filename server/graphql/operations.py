@@ -20,6 +20,7 @@ from server.graphql.finishing import Finishing
 from server.graphql.inputs import AgentInput, CreateTokenInput, FireTransitionInput, WorkflowInput, source
 from server.graphql.machine_types import CheckType, KeyType, ModelType
 from server.graphql.running_operations import RunningMutations, RunningQueries, RunningSubscriptions
+from server.graphql.spending_operations import SpendingMutations, SpendingQueries, SpendingSubscriptions
 from server.graphql.words import about
 from server.graphql.workflow_types import AvailableTransitionType, TokenType, WorkflowType
 
@@ -31,7 +32,7 @@ _Blocked = Annotated[bool, about("Whether those that cannot fire now are wanted 
 
 
 @strawberry.type(description="What can be asked.")
-class Query(AnalyticsQueries, AskingQueries, RunningQueries):
+class Query(AnalyticsQueries, AskingQueries, RunningQueries, SpendingQueries):
     @strawberry.field(description="Whether the server is well.")
     def health(self) -> str:
         return "ok"
@@ -87,7 +88,7 @@ class Query(AnalyticsQueries, AskingQueries, RunningQueries):
     async def models(self, info: Ask) -> list[ModelType]:
         llm = info.context.engine.llm
         await llm.discovery.first_round(FIRST_ROUND_S)
-        return [ModelType.of(model) for model in llm.catalog.models]
+        return [ModelType.of(model, llm.health.speed(model)) for model in llm.catalog.models]
 
     @strawberry.field(description="The keys: what may be shown of them.")
     def keys(self, info: Ask) -> list[KeyType]:
@@ -101,7 +102,7 @@ class Query(AnalyticsQueries, AskingQueries, RunningQueries):
 @strawberry.type(
     description="What can be changed. An answer means that it is on disk; a client that leaves undoes nothing."
 )
-class Mutation(RunningMutations):
+class Mutation(RunningMutations, SpendingMutations):
     @strawberry.mutation(
         description="Store a workflow. The same content again gives the one that is there; other content under the "
         "same name gives the next version.",
@@ -188,7 +189,7 @@ class Mutation(RunningMutations):
 
 
 @strawberry.type(description="What can be followed.")
-class Subscription(RunningSubscriptions):
+class Subscription(RunningSubscriptions, SpendingSubscriptions):
     @strawberry.subscription(description="Tokens as they change: of one workflow, one token, or all.")
     async def token_updates(
         self,
