@@ -14,6 +14,7 @@ PROGRAM = "circuit-breaker"
 FORMATS = ("json", "yaml", "graphql", "pnml", "bpmn")
 EXPORTS = ("json", "yaml", "pnml", "mermaid", "dot", "svg")
 TEMPLATES = ("approval", "review-loop", "fork-join", "timeout-escalation", "agent-pipeline")
+WAYS = ("day", "model", "provider", "app", "workflow")
 EXAMPLES = """\
 examples:
   circuit-breaker                                       open the workbench
@@ -86,8 +87,21 @@ def _add_model_commands(commands: Parsers) -> None:
     chat.add_argument("--model", help="a model's name, or a virtual one (auto)")
     chat.add_argument("--system", default="", help="instructions that go before the question")
 
-    models = _command(commands, "models", "list the models that are there")
+    models = _command(commands, "models", "list, show, judge and measure models; renew what is known of them")
     models.add_argument("--provider", help="only those of this provider")
+    actions = models.add_subparsers(dest="action", metavar="ACTION")
+    some = _command(actions, "list", "list the models that are there")
+    some.add_argument("--provider", default=argparse.SUPPRESS, help="only those of this provider")
+    _command(actions, "show", "all that is known of a model").add_argument("model", help="provider/name, or its name")
+    fit = _command(actions, "fit", "does a local model fit the memory of this machine; all of them without a name")
+    fit.add_argument("model", nargs="?", help="provider/name, or its name")
+    fit.add_argument("--context", type=int, metavar="N", help="with so many tokens of context")
+    bench = _command(actions, "bench", "ask a model a short prompt and measure it")
+    bench.add_argument("model", help="provider/name, or its name")
+    bench.add_argument("--tokens", type=int, default=64, metavar="N", help="of the answer, at most (64)")
+    update = _command(actions, "update", "put other data about models, with their prices, in the place of ours")
+    update.add_argument("--from", dest="source", required=True, metavar="WHERE", help="a file, or an http(s) address")
+    _add_spend(commands)
 
     keys = _command(commands, "keys", "list, set, test and delete API keys")
     actions = keys.add_subparsers(dest="action", metavar="ACTION", required=True)
@@ -103,6 +117,35 @@ def _add_model_commands(commands: Parsers) -> None:
     actions = local.add_subparsers(dest="action", metavar="ACTION", required=True)
     setup = _command(actions, "setup", "fetch the embedded models, after asking")
     setup.add_argument("--yes", action="store_true", help="do not ask")
+
+
+def _add_spend(commands: Parsers) -> None:
+    spend = _command(commands, "spend", "what requests cost; budgets; the log for other programs")
+    spend.add_argument("--by", choices=WAYS, default="day", help="what costs are added up by (day)")
+    spend.add_argument("--csv", action="store_true", help="print for spreadsheets")
+    _add_period(spend)
+    actions = spend.add_subparsers(dest="action", metavar="ACTION")
+    export = _command(actions, "export", "write the log of requests, newest first")
+    export.add_argument("--format", choices=("csv", "jsonl"), default="csv", help="as what (csv)")
+    export.add_argument("-o", "--output", metavar="FILE", help="where to (standard output)")
+    _add_period(export)
+    budget = _command(actions, "budget", "set, list and remove budgets")
+    steps = budget.add_subparsers(dest="step", metavar="STEP", required=True)
+    put = _command(steps, "set", "allow so many US dollars in each period; what would go over it is refused")
+    put.add_argument("limit", type=float, help="US dollars")
+    put.add_argument("--per", choices=("day", "week", "month", "year"), default="month", help="period (month)")
+    put.add_argument("--app", default=None, help="only for the requests of this app")
+    put.add_argument("--workflow", default=None, metavar="ID", help="only for the requests for this workflow")
+    put.add_argument("--warn", type=float, default=0.8, metavar="PART", help="the part at which to warn (0.8)")
+    _command(steps, "list", "list the budgets, and how they stand")
+    _command(steps, "rm", "remove a budget").add_argument("budget", help="its name, as `list` has it")
+
+
+def _add_period(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--since", metavar="DAY", help="the first day: 2026-11-01, or 7d for seven days ago")
+    command.add_argument("--until", metavar="DAY", help="the last day (today)")
+    command.add_argument("--app", help="only the requests of this app")
+    command.add_argument("--workflow", metavar="ID", help="only the requests for this workflow")
 
 
 def _add_workflow_commands(commands: Parsers) -> None:

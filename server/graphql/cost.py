@@ -40,7 +40,6 @@ _LENGTHS: Mapping[str, int] = {
     "history": 20,
     "models": 20,
     "llmProviders": 10,
-    "requests": 50,
     "groups": 30,
     "budgets": 5,
     "agents": 5,
@@ -69,6 +68,8 @@ _LENGTHS: Mapping[str, int] = {
     "directives": 6,
 }
 """How long lists are thought to be, where the request does not say `first`."""
+
+_PAGED = frozenset({"edges", "nodes"})
 
 
 class CostLimit(SchemaExtension):
@@ -111,8 +112,11 @@ class _Walk:
         self._names: Counter[str] = Counter()
         self._fields = self._comparisons = 0
 
-    def of(self, selections: SelectionSetNode | None, level: int, inside: frozenset[str]) -> tuple[int, int]:
-        """Cost and depth of a selection. Introspection has no depth: it may nest as GraphiQL nests it."""
+    def of(
+        self, selections: SelectionSetNode | None, level: int, inside: frozenset[str], page: int = 0
+    ) -> tuple[int, int]:
+        """Cost and depth of a selection, in a page of so many if it is one. Introspection has no depth: it may nest as
+        GraphiQL nests it."""
         if level > MOST_NESTING:
             raise _refused("It is nested too deep", MOST_NESTING)
         cost = depth = 0
@@ -122,9 +126,12 @@ class _Walk:
                 found = self.fragment(selection.name.value, level + 1, inside)
             elif isinstance(selection, FieldNode):
                 self._note(selection.alias.value if selection.alias else selection.name.value)
-                below, levels = self.of(selection.selection_set, level + 1, inside)
+                length = self._length(selection)
+                is_page = _is_page(selection)
+                below, levels = self.of(selection.selection_set, level + 1, inside, length if is_page else 0)
                 hidden = selection.name.value.startswith("__")
-                found = (1 + below * self._length(selection), 0 if hidden else 1 + levels)
+                times = 1 if is_page else page if page and selection.name.value in _PAGED else length
+                found = (1 + below * times, 0 if hidden else 1 + levels)
             else:
                 found = self.of(getattr(selection, "selection_set", None), level + 1, inside)
             cost, depth = cost + found[0], max(depth, found[1])
@@ -157,6 +164,17 @@ class _Walk:
                 if isinstance(given, int):
                     return max(1, given)
         return _LENGTHS.get(field.name.value, 1)
+
+
+def _is_page(field: FieldNode) -> bool:
+    """Whether `first` says how long the lists of a connection are, and not how often the field itself comes. Only where
+    all of them can be seen: what a fragment has is counted as if it were both."""
+    inside = field.selection_set.selections if field.selection_set else ()
+    return (
+        any(argument.name.value == "first" for argument in field.arguments or ())
+        and all(isinstance(one, FieldNode) for one in inside)
+        and any(isinstance(one, FieldNode) and one.name.value in _PAGED for one in inside)
+    )
 
 
 def _refused(why: str, most: int) -> GraphQLError:

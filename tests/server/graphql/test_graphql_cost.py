@@ -142,6 +142,30 @@ def test_the_size_of_a_page_counts_also_as_a_variable() -> None:
             cost.check(query, {"n": many})
 
 
+_ROW = "{ id at app provider model usage { promptTokens completionTokens } ttftS durationS error decision }"
+
+
+def test_the_rows_of_a_page_count_once() -> None:
+    cost.check(parse(f"{{ requests(first: 500) {{ pageInfo {{ endCursor }} nodes {_ROW} }} }}"), {})
+    cost.check(parse(f"{{ requests(first: 500) {{ edges {{ cursor node {_ROW} }} }} }}"), {})
+    cost.check(parse(f"{{ requests {{ nodes {_ROW} }} }}"), {})
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        f"{{ requests(first: 5000) {{ nodes {_ROW} }} }}",
+        f"{{ requests(first: 500) {{ nodes {{ id }} ...More }} }} fragment More on X {{ nodes {_ROW} }}",
+        f"{{ requests(first: 500) {{ nodes {{ id }} ... {{ nodes {_ROW} }} }} }}",
+        "{ tokensConnection(first: 500) { nodes { history { sequence hash data at kind } } } }",
+    ],
+    ids=["many", "in a fragment", "in a fragment of its own", "lists in lists"],
+)
+def test_a_page_is_no_way_around(query: str) -> None:
+    with pytest.raises(GraphQLError, match="too expensive"):
+        cost.check(parse(query), {})
+
+
 def _chain(length: int) -> Iterator[str]:
     yield "{...f0}"
     for number in range(length):
