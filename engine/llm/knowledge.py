@@ -114,7 +114,8 @@ class Knowledge:
 
     def find(self, provider: str, name: str, on: date, host: str = "", base: str = "") -> Known | None:
         """What is known of a model. `base` is the model behind it, where its name is only a label (on Azure)."""
-        table = provider if self._has(provider) else self._table_at(host)
+        is_its_own = provider in self._catalog["providers"] or provider in _VENDORS
+        table = provider if is_its_own else self._table_at(host)
         mine = self._row("overlay", provider, name)
         wanted = base or str(mine.get("base", "")) or name
         found = self._known(table, wanted, on, mine)
@@ -157,9 +158,6 @@ class Knowledge:
     def _row(self, which: str, table: str, id: str) -> Mapping[str, Any]:
         row: Mapping[str, Any] = self._rows(which, table).get(id, {})
         return row
-
-    def _has(self, provider: str) -> bool:
-        return provider in self._catalog["providers"]
 
     def _table_at(self, host: str) -> str:
         """The provider that a custom endpoint's host belongs to; empty when it is nobody's that we know."""
