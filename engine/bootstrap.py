@@ -4,6 +4,7 @@ What is made here is taken apart here, in the opposite order.
 """
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ from engine.doctor import Doctor
 from engine.jobs.runner import Runner
 from engine.kernel import assets, folders
 from engine.kernel.bus import Bus
-from engine.kernel.errors import InvalidConfig, InvalidInput
+from engine.kernel.errors import InvalidConfig, InvalidInput, StoreCorrupt, StoreUnavailable
 from engine.kernel.logs import Redactor
 from engine.kernel.settings import Loaded, Settings
 from engine.kernel.world import World
@@ -48,6 +49,7 @@ from engine.workflows.service import Workflows
 
 __all__ = ["Parts", "build", "copies", "database_file", "database_path", "open_file"]
 
+log = logging.getLogger("engine")
 DATABASE = "circuit-breaker.db"
 KEYS_WITHIN_S = 1.0
 
@@ -130,7 +132,7 @@ async def build(
             analytics=Analytics(store.ledger, world),
             chats=Chats(store.shelf, llm, world),
             agents=Agents(store.shelf, keys, catalog, addresses, world),
-            doctor=Doctor(store, keys, catalog, discovery, workflows, loaded),
+            doctor=Doctor(store, keys, catalog, discovery, workflows, loaded, library),
         )
         watching = asyncio.create_task(discovery.run(), name="discovery")
         stack.push_async_callback(_ended, watching)
@@ -143,9 +145,13 @@ async def build(
 
 
 async def _remember(accounts: Accounts, llm: Llm) -> None:
-    """Learn from the log how fast the models are, and keep it from growing for ever."""
-    llm.health.recall(await llm.requests(REMEMBERED))
-    await accounts.run()
+    """Learn from the log how fast the models are, and keep it from growing for ever. A log that cannot be read must not
+    keep the program from running: the doctor says what is wrong with the database."""
+    try:
+        llm.health.recall(await llm.requests(REMEMBERED))
+        await accounts.run()
+    except (StoreCorrupt, StoreUnavailable) as error:
+        log.warning("the request log cannot be read", extra={"facts": {"error": error.code, "why": error.why}})
 
 
 async def _ended(task: asyncio.Task[None]) -> None:

@@ -11,6 +11,7 @@ from engine.kernel.settings import Loaded
 from engine.keys.service import Keys
 from engine.llm.catalog import Catalog
 from engine.llm.discovery import Discovery
+from engine.llm.library import Library
 from engine.llm.model import ProviderStatus
 from engine.store.ports import Store
 from engine.workflows.service import Workflows
@@ -31,10 +32,17 @@ class Check:
 
 class Doctor:
     def __init__(
-        self, store: Store, keys: Keys, catalog: Catalog, discovery: Discovery, workflows: Workflows, loaded: Loaded
+        self,
+        store: Store,
+        keys: Keys,
+        catalog: Catalog,
+        discovery: Discovery,
+        workflows: Workflows,
+        loaded: Loaded,
+        library: Library,
     ) -> None:
         self._store, self._keys, self._catalog, self._discovery = store, keys, catalog, discovery
-        self._workflows, self._loaded = workflows, loaded
+        self._workflows, self._loaded, self._library = workflows, loaded, library
 
     async def quick(self) -> Sequence[Check]:
         """What is known already: providers, keys, store. Asks nobody."""
@@ -44,7 +52,8 @@ class Doctor:
         """Everything, also what takes a while: the keyring is opened, the file and all histories are read."""
         await self._discovery.first_round(5.0)
         checks = list(await self.quick())
-        return [*checks[:-1], await self._keyring(), *await self._database(), checks[-1], self._settings()]
+        database = await self._database()
+        return [*checks[:-1], await self._keyring(), *database, checks[-1], self._settings(), *self._model_data()]
 
     def _key_check(self) -> Check:
         known = self._keys.known({status.id: status.address for status in self._catalog.providers.values()})
@@ -85,6 +94,12 @@ class Doctor:
         if url:
             return Check("nats", "NATS", "note", "NATS_URL is set, and this version stores in SQLite only.")
         return Check("nats", "NATS", "note", "Not configured; one machine needs none.")
+
+    def _model_data(self) -> Sequence[Check]:
+        """What is wrong with the user's own files about models."""
+        self._library.knowledge()
+        fix = "Mend it, or take it away; docs/reference/models.md describes its form."
+        return [Check("model-data", "Model data", "problem", says, fix) for says in self._library.problems]
 
     def _settings(self) -> Check:
         changed = [name for name, (origin, _) in self._loaded.origins.items() if origin != "default"]

@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import sys
+from decimal import Decimal
 from typing import Any
 
 from app.commands.common import real_world, settings_of
@@ -13,6 +14,7 @@ from engine.kernel.errors import NotFound
 from engine.kernel.settings import Loaded
 from engine.kernel.world import World
 from engine.llm import library
+from engine.llm.budgets import dollars
 
 _PRICE = "price { input output cacheRead cacheWrite tiers asOf source }"
 _MODEL = f"id provider name abilities context sizeBytes local loaded tiny {_PRICE} ttftS tokensPerS"
@@ -142,7 +144,7 @@ async def _bench(door: Door, chosen: argparse.Namespace) -> int:
     if found["loadS"] is not None:
         sys.stdout.write(f"  It took {found['loadS']:.1f} s to be in memory.\n")
     mean = _speed(found["meanTtftS"], found["meanTokensPerS"])
-    cost = "not known" if request["costUsd"] is None else f"${float(request['costUsd']):.6f}"
+    cost = "not known" if request["costUsd"] is None else dollars(Decimal(request["costUsd"]))
     usage = request["usage"]
     sys.stdout.write(f"  {usage['completionTokens']:,} tokens, cost {cost}. Mean of its requests: {mean}\n")
     return 0

@@ -108,6 +108,14 @@ def test_the_data_is_replaced_once_it_is_checked(run, tmp_path):
     }  # fmt: skip
 
 
+def test_the_doctor_says_when_a_file_of_ones_own_is_no_data(run, tmp_path):
+    assert "Model data" not in run("doctor")[1]
+    (tmp_path / "data" / "models").mkdir(parents=True)
+    (tmp_path / "data" / "models" / "mine.json").write_text("{")
+    code, out, _ = run("doctor")
+    assert (code, "mine.json is left out" in out) == (1, True)
+
+
 # -- spend ------------------------------------------------------------------------------------------------------------
 
 
