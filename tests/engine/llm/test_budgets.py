@@ -10,7 +10,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from engine.kernel.caller import PROGRAM, Caller
-from engine.kernel.errors import BudgetExceeded, InvalidInput, NotFound
+from engine.kernel.errors import BudgetExceeded, InvalidInput, NotFound, ProviderUnavailable
 from engine.llm import budgets
 from engine.llm.accounts import Accounts, BudgetReached
 from engine.llm.budgets import Budget, budget_of, refusal, standing, window
@@ -296,6 +296,37 @@ async def test_a_request_that_fails_or_is_left_lets_go_of_its_money(bench):
     await found.chunks.aclose()
     (after,) = await bench.accounts.standings()
     assert (after.held, after.used) == (0, (await bench.newest()).cost_usd)
+
+
+async def test_one_that_failed_holds_nothing_while_another_is_asked(bench):
+    await bench.accounts.set(budget_of("day", 10_000))
+    bench.far.known = (*bench.far.known, model("far", "larger", local=False, price=PRICE))
+    await bench.llm.discovery.refresh("far")
+    gate = Gate()
+    bench.far.scripts = [[ProviderUnavailable("Gone.")], [gate, TextDelta("x"), Finished("stop", Usage(1))]]
+    request = replace(ASK, preferences=Preferences(fallback_models=("larger",)))
+    asking = asyncio.create_task(bench.llm.chat(request, PROGRAM))
+    await gate.reached.wait()
+    (during,) = await bench.accounts.standings()
+    assert [one.model for one in bench.far.asked] == ["large", "larger"]
+    assert len(bench.accounts._holds) == 1
+    assert 0 < during.held < 100
+    gate.opened.set()
+    await (await asking).whole()
+    assert bench.accounts._holds == set()
+
+
+async def test_of_two_that_are_asked_at_once_neither_is_held_afterwards(bench):
+    await bench.accounts.set(budget_of("day", 10_000))
+    bench.far.known = (*bench.far.known, model("far", "larger", local=False, price=PRICE))
+    await bench.llm.discovery.refresh("far")
+    slow = Gate()
+    bench.far.scripts = [[slow], answer("x", usage=Usage(1))]
+    hurried = replace(ASK, preferences=Preferences(fallback_models=("larger",), hedge_ms=1.0))
+    found = await bench.llm.chat(hurried, PROGRAM)
+    await found.whole()
+    assert found.model.name == "larger"
+    assert bench.accounts._holds == set()
 
 
 async def test_the_app_and_the_workflow_pay(bench):

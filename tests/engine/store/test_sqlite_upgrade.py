@@ -100,8 +100,15 @@ async def test_tokens_histories_and_chains_come_over(first_version, workflows_on
     await store.close()
 
 
-async def test_requests_come_over_with_their_sums(first_version):
+@pytest.fixture
+async def upgraded(first_version):
     store = await SqliteStore.open(first_version, NOON)
+    yield store
+    await store.close()
+
+
+async def test_requests_come_over_with_their_sums(upgraded):
+    store = upgraded
     found = [one async for one in store.journal.every()]
     assert [(one.at, one.cost_usd) for one in sorted(found, key=lambda one: int(one.id[1:]))] == [
         (at, None if cost is None else Decimal(cost)) for at, cost in COSTS
@@ -120,7 +127,6 @@ async def test_requests_come_over_with_their_sums(first_version):
     assert await store.journal.spend(day) == Spend(11, 1, Decimal("1.0"))
     await store.journal.record(record("z", "0.1", provider="openai", model="gpt", app="command"))
     assert (await store.journal.spend(day)).cost_usd == Decimal("1.1")
-    await store.close()
 
 
 async def test_a_copy_of_the_first_version_is_kept(first_version):
