@@ -111,7 +111,10 @@ async def build(
             keeps_content=settings.log_content,
             keeps_days=settings.log_days,
         )
-        llm = Llm(providers, catalog, discovery, store.journal, bus, world, policies, _priors, votes, accounts)
+        llm = Llm(
+            providers, catalog, discovery, store.journal, bus, world, policies, _priors, votes, accounts,
+            emulate_tools=settings.emulate_tools, local_only=settings.local_only,
+        )  # fmt: skip
         workflows = Workflows(store.ledger, bus, world, store.jobs)
         await _load_examples(workflows)
         loading = asyncio.create_task(_load_keys(keys, discovery, providers), name="keys")
@@ -136,6 +139,8 @@ async def build(
         )
         watching = asyncio.create_task(discovery.run(), name="discovery")
         stack.push_async_callback(_ended, watching)
+        looking = asyncio.create_task(llm.look_at_machine(), name="machine")
+        stack.push_async_callback(_ended, looking)
         runner = Runner(store.jobs, Clockwork(workflows, store.jobs).handlers, bus, world)
         remembering = asyncio.create_task(_remember(accounts, llm), name="request log")
         stack.push_async_callback(_ended, remembering)

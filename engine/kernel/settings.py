@@ -183,6 +183,15 @@ class Settings:
         "How good a model must be for a hard prompt, before price and speed count.",
         "CIRCUIT_BREAKER_ROUTING_DIAL",
     )  # fmt: skip
+    local_only: bool = _setting(
+        False, "routing.local_only", _flag, "Whether no prompt may leave this machine, whoever asks for what.",
+        "CIRCUIT_BREAKER_LOCAL_ONLY",
+    )  # fmt: skip
+    emulate_tools: bool = _setting(
+        False, "routing.emulate_tools", _flag,
+        "Whether models without tools are told of them in words, and their calls read from their text.",
+        "CIRCUIT_BREAKER_EMULATE_TOOLS",
+    )  # fmt: skip
     endpoints: Mapping[str, Mapping[str, Any]] = _tables(
         "endpoints", "More providers, a table for each: `[endpoints.NAME]` with kind, url and what that kind needs."
     )

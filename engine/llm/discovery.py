@@ -6,7 +6,7 @@ after it starts; others now and then. A failure keeps the models that were known
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 
@@ -21,8 +21,11 @@ DEADLINE_S = 10.0
 
 
 class Discovery:
+    came_up: Callable[[str], object]
+    """Is told of a provider that answers again."""
+
     def __init__(self, providers: Mapping[str, Provider], catalog: Catalog) -> None:
-        self._providers, self._catalog = providers, catalog
+        self._providers, self._catalog, self.came_up = providers, catalog, lambda _: None
         self._seen = {id: asyncio.Event() for id in providers}
         self._again = {id: asyncio.Event() for id in providers}
 
@@ -63,6 +66,8 @@ class Discovery:
         if status.state == "down" and known:
             status = replace(status, models=known.models)
         self._catalog.update(status)
+        if status.state == "up" and known and known.state != "up":
+            self.came_up(id)
         self._seen[id].set()
         return status
 

@@ -10,7 +10,7 @@ and the answer says so. It is an estimate: sliding windows, other caches and wha
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from engine.kernel.machine import Machine
@@ -115,6 +115,16 @@ def fit(model: Model, machine: Machine, context: int = 0) -> Fit:
     if most and most < (model.context or most):
         reasons.append(f"The longest context that fits is about {most:,} tokens, of {model.context:,}.")
     return Fit(model.id, verdict, tokens, weights, cache, room, most, tuple(reasons))
+
+
+def unfit(model: Model, machine: Machine) -> str:
+    """Why a model cannot run here however much were free; empty when it may."""
+    whole = Machine(machine.total, machine.total, tuple(replace(card, free=card.total) for card in machine.cards))
+    found = fit(model, whole)
+    if found.verdict != "no":
+        return ""
+    there = whole.free + sum(card.free for card in whole.cards)
+    return f"needs about {in_bytes(found.needed)} of memory, and there are {in_bytes(there)} in all"
 
 
 def _weights(model: Model, billions: float) -> tuple[int, str]:

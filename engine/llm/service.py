@@ -18,6 +18,7 @@ from engine.kernel.errors import (
     ProviderError,
     ProviderTimeout,
 )
+from engine.kernel.machine import look
 from engine.kernel.world import World
 from engine.llm import prices
 from engine.llm.accounts import Accounts, Hold, content_of
@@ -26,6 +27,7 @@ from engine.llm.attempts import Attempt, Attempts, Target, Targets, attempts_jso
 from engine.llm.catalog import Catalog
 from engine.llm.counting import CHARACTERS_PER_TOKEN, prompt_tokens, tokens_in
 from engine.llm.discovery import Discovery
+from engine.llm.emulation import calls_read, described
 from engine.llm.health import Health, label_of
 from engine.llm.messages import (
     ChatRequest,
@@ -53,6 +55,7 @@ from engine.store.ports import Journal, RequestRecord
 
 FIRST_ROUND_S = 5.0
 MOST_INPUTS = 2048  # of one embedding request
+WARNINGS = ("dropped", "repaired", "emulated", "cut")  # notes that belong into the log
 MEASURED_TOKENS = 8  # an answer must have so many before its speed is believed
 
 log = logging.getLogger("llm")
@@ -110,17 +113,28 @@ class Llm:
         skills: Callable[[], Priors] = Priors,
         votes: Votes | None = None,
         accounts: Accounts | None = None,
+        *,
+        emulate_tools: bool = False,
+        local_only: bool = False,
     ) -> None:
         """`policies` are the virtual models. `skills` gives what is known of how good models are, when first wanted;
-        `votes` keeps what the user thinks of them. `accounts` has the budgets; without it there are none."""
+        `votes` keeps what the user thinks of them. `accounts` has the budgets; without it there are none.
+        With `emulate_tools` models without tools are asked to call them in words; with `local_only` no prompt leaves
+        this machine."""
         self._providers, self.catalog, self.discovery = providers, catalog, discovery
         self._journal, self._bus, self._world = journal, bus, world
         self.policies, self.health = policies, Health(world)
+        discovery.came_up = self.health.reset
         self._votes, self._accounts = votes, accounts
+        self._emulate_tools, self._local_only = emulate_tools, local_only
         self._standings = Standings(
             self.health, skills, lambda model: providers[model.provider].keys(), votes.sums if votes else {}
         )
         self._loops, self._remembered, self._embedding = ToolLoops(), Remembered(), Shared[Embeddings]()
+
+    async def look_at_machine(self) -> None:
+        """See how much memory there is, so that models which can never fit are passed over."""
+        self._standings.machine = await look()
 
     async def explain(self, request: ChatRequest) -> Decision:
         """Decide without asking anybody. Raises what `routing.decide` raises."""
@@ -131,7 +145,15 @@ class Llm:
         """Decide with what is known of the models now. Raises what `routing.decide` raises."""
         _checked(request)
         same = self._loops.model_of(request)
-        return decide(request, self.catalog.models, self._standings.of, self.policies, same_model=same)
+        return decide(
+            request,
+            self.catalog.models,
+            self._standings.of,
+            self.policies,
+            same_model=same,
+            emulate_tools=self._emulate_tools,
+            local_only=self._local_only,
+        )
 
     def replay(self, record: RequestRecord, policy: str) -> Decision | None:
         """What `policy` would have decided for a request of the log, with the models of today; None when the log has
@@ -179,9 +201,13 @@ class Llm:
     async def _open(self, run: _Run, target: Target, request: ChatRequest) -> _Opened:
         """Ask one target and wait for its first chunk. Raises BudgetExceeded when it may not be asked."""
         hold = await self._held(run, target.model, prompt_tokens(request), request.sampling.max_tokens)
-        stream = self._providers[target.model.provider].chat(
-            request.for_model(target.model.name), target.model, target.key
-        )
+        asked, provider = request.for_model(target.model.name), self._providers[target.model.provider]
+        stream: AsyncIterator[Chunk]
+        if request.tools and "tools" not in target.model.abilities:
+            spoken = provider.chat(described(asked), target.model, target.key)
+            stream = calls_read(spoken, request.tools, self._world.new_id)
+        else:
+            stream = provider.chat(asked, target.model, target.key)
         notes: list[Noted] = []
         try:
             async for chunk in stream:
@@ -294,7 +320,7 @@ class Llm:
     async def _embed(self, request: EmbeddingRequest, caller: Caller) -> Embeddings:
         started = self._world.monotonic()
         await self.discovery.first_round(FIRST_ROUND_S)
-        decision = decide_embedding(request.model, self.catalog.models)
+        decision = decide_embedding(request.model, self.catalog.models, local_only=self._local_only)
         # another model's vectors mean something else: only its own keys may stand in for one another
         decision = replace(decision, ranked=decision.ranked[:1])
         run = _Run(self._world.new_id(), caller, request, decision, started)
@@ -387,7 +413,8 @@ class Llm:
         now, usage = self._world.monotonic(), run.usage or Usage()
         writing = now - (run.first or now)
         per_second = usage.output / writing if usage.output >= MEASURED_TOKENS and writing > 0 else None
-        first = None if run.first is None or run.failed else run.first - run.started
+        cold = target.model.local and not target.model.loaded  # loading is counted by itself
+        first = None if run.first is None or run.failed or cold else run.first - run.started
         run.tokens_per_s = per_second
         self.health.learn(target.model, first, per_second)
 
@@ -438,7 +465,10 @@ class Llm:
             price=prices.charged(usage, model.price, run.cost_usd),
             reference_usd=prices.cost(usage, reference),
             tokens_per_s=run.tokens_per_s,
-            warnings=(*(note.text for note in run.notes if note.code in ("dropped", "repaired", "cut")), *budgets),
+            warnings=(
+                *(note.text for note in run.notes if note.code in ("dropped", "repaired", "emulated", "cut")),
+                *budgets,
+            ),
         )
         content = None
         if accounts is not None and accounts.keeps_content and isinstance(run.request, ChatRequest):

@@ -2,6 +2,8 @@
 
 from collections.abc import Callable, Mapping, Sequence
 
+from engine.kernel.machine import Machine
+from engine.llm.fit import unfit
 from engine.llm.health import Health
 from engine.llm.model import Model
 from engine.llm.priors import Prior, Priors
@@ -11,8 +13,8 @@ Votes = Mapping[str, Mapping[str, tuple[float, int]]]
 
 
 class Standings:
-    """Gives the standing of a model by itself. `votes` are by the model's id, then by task; `unfit` says why a model
-    does not fit the memory that is free."""
+    """Gives the standing of a model by itself. `votes` are by the model's id, then by task; `machine` is
+    this machine, once it was looked at."""
 
     def __init__(
         self,
@@ -20,9 +22,9 @@ class Standings:
         priors: Callable[[], Priors],
         keys: Callable[[Model], Sequence[str]],
         votes: Votes,
-        unfit: Callable[[Model], str] = lambda _: "",
     ) -> None:
-        self._health, self._find, self._keys, self._unfit = health, priors, keys, unfit
+        self._health, self._find, self._keys = health, priors, keys
+        self.machine: Machine | None = None
         self._priors: Priors | None = None
         self._known: dict[str, Prior | None] = {}
         self._votes = votes
@@ -35,7 +37,7 @@ class Standings:
             self._votes.get(model.id, {}),
             self._health.speed(model),
             self._health.open_reason(model, self._keys(model)),
-            self._unfit(model) if model.local else "",
+            unfit(model, self.machine) if self.machine and model.local else "",
             self._health.busy(model),
         )
 

@@ -4,12 +4,13 @@ Gates come first (can the model do this at all), then a policy orders what is le
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 from engine.kernel.errors import ContextTooLong, InvalidInput, NoModelFits, NotFound, nearest
 from engine.llm.catalog import named
 from engine.llm.messages import ChatRequest
 from engine.llm.model import Model
-from engine.llm.routing.gates import rejection
+from engine.llm.routing.gates import CODES, rejection
 from engine.llm.routing.model import Candidate, Decision, Needs, Policy, Rejected, Standing, rejected_json
 from engine.llm.routing.policies import BUILT_IN, BY_TASK, SPREAD, STRATEGIES
 from engine.llm.routing.reading import needs_of
@@ -30,9 +31,13 @@ def decide(
     policies: Policies = BUILT_IN,
     *,
     same_model: str = "",
+    emulate_tools: bool = False,
+    local_only: bool = False,
 ) -> Decision:
-    """Order the models that may answer `request`; see `choose`."""
-    return choose(needs_of(request, same_model=same_model), models, standing_of, policies)
+    """Order the models that may answer `request`; see `choose`. `local_only` holds for all requests."""
+    needs = needs_of(request, same_model=same_model)
+    needs = replace(needs, emulate_tools=emulate_tools, local_only=needs.local_only or local_only)
+    return choose(needs, models, standing_of, policies)
 
 
 def choose(
@@ -60,7 +65,7 @@ def choose(
     return Decision(needs.asked, policy.name if policy else "named", tuple(ranked), tuple(rejected), needs)
 
 
-def decide_embedding(name: str, models: Sequence[Model]) -> Decision:
+def decide_embedding(name: str, models: Sequence[Model], *, local_only: bool = False) -> Decision:
     """The same for embeddings: a named model, or with `auto` any that embeds, local ones first."""
     found = list(models) if name == "auto" else list(named(name, models))
     if not found:
@@ -77,6 +82,12 @@ def decide_embedding(name: str, models: Sequence[Model]) -> Decision:
             fix=_pick([m.name for m in models if "embedding" in m.abilities]),
             details={"path": "model"},
         )
+    if local_only:
+        away = [model for model in able if not model.local]
+        rejected += tuple(Rejected(model, "local_only", CODES["local_only"]) for model in away)
+        able = [model for model in able if model.local]
+    if not able:
+        raise _none_fits(Needs(name, 0, 0, local_only=True), rejected, models)
     ranked = sorted(map(_near_first, able), key=lambda one: -one.score)
     return Decision(name, "auto" if name == "auto" else "named", tuple(ranked), rejected, Needs(name, 0, 0))
 
@@ -153,7 +164,9 @@ def _near_first(model: Model) -> Candidate:
 
 def _unknown(name: str, models: Sequence[Model], policies: Policies) -> NotFound:
     known = [*policies, *(model.name for model in models), *(model.id for model in models)]
-    return NotFound.named("model", name, known, fix="`auto` takes the best that is there; /v1/models lists them all.")
+    pull = f" `circuit-breaker models pull {name}` fetches it for Ollama." if ":" in name and "/" not in name else ""
+    fix = f"`auto` takes the best that is there; /v1/models lists them all.{pull}"
+    return NotFound.named("model", name, known, fix=fix)
 
 
 def _none_fits(needs: Needs, rejected: Sequence[Rejected], models: Sequence[Model]) -> NoModelFits | ContextTooLong:

@@ -31,7 +31,7 @@ def rejection(needs: Needs, policy: Policy | None, model: Model, standing: Stand
     not kept out by how it does now: it is the one that is wanted."""
     abilities: list[tuple[Ability, bool]] = [
         ("chat", True),
-        ("tools", needs.tools),
+        ("tools", needs.tools and not needs.emulate_tools),
         ("vision", needs.images),
         ("json", needs.schema),
     ]

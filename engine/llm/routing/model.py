@@ -16,7 +16,8 @@ class Needs:
     """What a request asks of a model: all that routing looks at, and nothing of what it says.
 
     `task_why` and `difficulty_why` are the signals that were seen. `difficulty` is from 0 to 1. `output_tokens` is how
-    many are expected. `same_model` is the id of the model that must go on, inside a loop of tool calls.
+    many are expected. With `emulate_tools` a model without tools will do. `same_model` is the id of the model that must
+    go on, inside a loop of tool calls.
     """
 
     asked: str
@@ -35,6 +36,7 @@ class Needs:
     max_latency_ms: float | None = None
     budget: float | None = None
     local_only: bool = False
+    emulate_tools: bool = False
     same_model: str = ""
 
     def as_json(self) -> dict[str, Any]:

@@ -41,9 +41,10 @@ def weighed(
     floor = policy.floor + policy.steeper * needs.difficulty
     best = max((one.quality or 0.0 for one in scored), default=0.0)
 
-    def place(one: Candidate) -> tuple[bool, bool, float, float]:
+    def place(one: Candidate) -> tuple[bool, bool, bool, float, float]:
+        without = needs.tools and "tools" not in one.model.abilities
         low = floor > 0 and one.quality is not None and one.quality < min(floor, best)
-        return one.model.tiny, low, -one.score, -(one.quality or 0.0)
+        return one.model.tiny, without, low, -one.score, -(one.quality or 0.0)
 
     ranked = sorted(scored, key=place)
     return [

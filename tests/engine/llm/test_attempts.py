@@ -2,12 +2,14 @@
 
 import asyncio
 from contextlib import aclosing
+from dataclasses import replace
 
 import pytest
 
 from engine.kernel.caller import PROGRAM
 from engine.kernel.errors import (
     ContextTooLong,
+    NoModelFits,
     NotFound,
     ProviderAuth,
     ProviderRateLimited,
@@ -326,6 +328,8 @@ async def test_a_tool_loop_stays_with_its_model_and_gets_its_signature_back(benc
 
 async def test_speed_is_learned_from_use(bench):
     gate = Gate()
+    bench.one.known = (replace(bench.one.known[0], loaded=True),)
+    await bench.llm.discovery.refresh("a")
     bench.one.scripts = [[TextDelta("x"), gate, Finished("stop", Usage(3, output=50))]]
     async with aclosing((await bench.llm.chat(ASK, PROGRAM)).chunks) as chunks:
         reading = asyncio.create_task(_all(chunks))
@@ -378,3 +382,25 @@ async def test_a_decision_is_made_again_for_another_policy(bench):
     again = bench.llm.replay(record, "cb:fastest")
     assert again
     assert (again.policy, {one.model.id for one in again.ranked}) == ("cb:fastest", {"a/one", "b/two"})
+
+
+async def test_nothing_leaves_the_machine_when_nothing_may(bench):
+    llm = Llm(
+        {"a": bench.one, "b": bench.two}, bench.llm.catalog, bench.llm.discovery, bench.store.journal, bench.bus,
+        bench.clock.world, local_only=True,
+    )  # fmt: skip
+    with pytest.raises(NoModelFits, match="must stay"):
+        await llm.chat(ChatRequest("two", ASK.messages), PROGRAM)
+    assert not bench.two.asked
+    assert (await (await llm.chat(ChatRequest("auto", ASK.messages), PROGRAM)).whole()).text == "ok"
+
+
+async def test_one_that_came_back_is_asked_at_once(bench):
+    bench.one.scripts = [[DOWN]]
+    for _ in range(3):
+        await bench.said(FALL_BACK)
+    known, bench.one.known = bench.one.known, DOWN
+    await bench.llm.discovery.refresh("a")
+    bench.one.known, bench.one.scripts = known, [answer("back")]
+    await bench.llm.discovery.refresh("a")
+    assert await bench.said(FALL_BACK) == "back"
