@@ -466,7 +466,7 @@ class Llm:
             reference_usd=prices.cost(usage, reference),
             tokens_per_s=run.tokens_per_s,
             warnings=(
-                *(note.text for note in run.notes if note.code in ("dropped", "repaired", "emulated", "cut")),
+                *(note.text for note in run.notes if note.code in WARNINGS),
                 *budgets,
             ),
         )

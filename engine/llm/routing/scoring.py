@@ -62,27 +62,27 @@ def _scored(needs: Needs, policy: Policy, model: Model, standing: Standing) -> C
     quality = quality_of(policy.task or needs.task, needs.tools, standing)
     if model.tiny:
         return Candidate(model, 0.0, ("tiny demonstration model, taken when nothing else is there",), quality)
-    weights, total = policy.weights, policy.weights.total
+    weights, total = policy.weights, policy.weights.total + policy.weights.local
     dollars, takes = cost_usd(needs, model), seconds(needs, model, standing)
     task, same = policy.task or needs.task, model.id == needs.same_model
     parts: list[tuple[float, float, str]] = [
         (weights.quality, 0.3 if quality is None else quality, _quality_words(task, quality, standing)),
         (weights.cost, 0.3 if dollars is None else cheapness(dollars), _cost_words(model, dollars)),
         (weights.latency, quickness(takes), _time_words(model, takes, standing)),
-        (weights.reliability, standing.speed.success, f"{standing.speed.success:.0%} of its answers came"),
+        (weights.reliability, standing.speed.success, _success_words(standing)),
         (weights.stickiness, float(same), "answered before" if same else ""),
         (weights.load, 1 / (1 + standing.busy), f"{standing.busy} requests under way" if weights.load else ""),
     ]
     score = sum(weight * value for weight, value, _ in parts) / total
     reasons = [f"{words} {weight * value / total:+.2f}" for weight, value, words in parts if weight and words]
     if model.local:
-        score += weights.local
-        reasons.insert(0, f"stays on this machine {weights.local:+.2f}" if weights.local else "stays on this machine")
+        score += weights.local / total
+        reasons.insert(0, "stays on this machine" + (f" {weights.local / total:+.2f}" if weights.local else ""))
     favour = next((value for name, value in policy.favour.items() if list(named(name, [model]))), 0.0)
     if favour:
         score += favour
         reasons.insert(0, f"favoured by {policy.name} {favour:+.2f}")
-    return Candidate(model, min(1.0, score / (1 + weights.local)), tuple(reasons), quality, dollars, takes)
+    return Candidate(model, min(1.0, score), tuple(reasons), quality, dollars, takes)
 
 
 def _below(one: Candidate, floor: float) -> Candidate:
@@ -94,6 +94,12 @@ def _quality_words(task: str, quality: float | None, standing: Standing) -> str:
     if quality is None:
         return "quality unknown"
     return f"quality {quality:.2f} for {task}" + (f" ({standing.source})" if standing.source else "")
+
+
+def _success_words(standing: Standing) -> str:
+    if not standing.speed.observations:
+        return "nothing known against it"
+    return f"{standing.speed.success:.0%} of its answers came"
 
 
 def _cost_words(model: Model, dollars: float | None) -> str:

@@ -208,7 +208,7 @@ def test_every_strategy_of_the_extension_is_understood(strategy):
 
 def test_each_candidate_says_why_in_numbers():
     first = decide(ask(), ALL, standing).ranked[0]
-    assert first.reasons[0] == "stays on this machine +0.15"
+    assert first.reasons[0] == "stays on this machine +0.13"
     assert any(reason.startswith("free ") for reason in first.reasons)
     assert any("billion parameters" in reason for reason in first.reasons)
     assert any("price unknown" in reason for reason in decide(ask("auto"), [Model("x", "y")]).ranked[0].reasons)
