@@ -11,8 +11,20 @@ from engine.llm.messages import Preferences
 M = TypeVar("M", bound=BaseModel)
 
 
-class Loose(BaseModel):
+class Asked(BaseModel):
+    """What a client sends. Pydantic works a class out when it is first read: a start reads none of them."""
+
+    model_config = ConfigDict(defer_build=True)
+
+
+class Loose(Asked):
     model_config = ConfigDict(extra="ignore")
+
+
+class Open(Asked):
+    """One whose unknown fields are kept."""
+
+    model_config = ConfigDict(extra="allow")
 
 
 class BudgetConstraint(Loose):

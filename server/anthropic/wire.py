@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from engine.kernel.errors import CircuitBreakerError, InvalidInput
 from engine.llm.answering import Answer, Completion
@@ -37,6 +37,7 @@ from engine.llm.messages import (
     Usage,
 )
 from engine.llm.refusals import encoded
+from server.bodies import Open
 from server.errors import anthropic_body
 
 REASONS: Mapping[FinishReason, str] = {
@@ -49,9 +50,7 @@ FORWARDED = ("anthropic-beta", "anthropic-version")
 _OURS = "circuit_breaker"
 
 
-class MessagesRequest(BaseModel):
-    model_config = ConfigDict(extra="allow")
-
+class MessagesRequest(Open):
     model: str = Field(min_length=1, max_length=300)
     messages: list[dict[str, Any]] = Field(max_length=10_000)
     max_tokens: int | None = Field(None, ge=1)

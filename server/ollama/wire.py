@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any, Literal
 
 import orjson
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from engine.kernel.errors import CircuitBreakerError, InvalidInput
 from engine.llm.answering import Answer, Completion
@@ -44,9 +44,7 @@ _CAPABILITIES = {
 }  # fmt: skip
 
 
-class _Asked(BaseModel):
-    model_config = ConfigDict(extra="ignore")
-
+class _Asked(Loose):
     model: str = Field("", max_length=300)
     name: str = Field("", max_length=300)  # what it was called before, and what some clients still send
     stream: bool | None = True

@@ -5,21 +5,19 @@ from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from engine.kernel.errors import InvalidInput
 from engine.llm.answering import Answer, Completion
 from engine.llm.messages import ChatMessage, ChatRequest, Fill, Finished, Sampling, TextDelta
-from server.bodies import Extension
+from server.bodies import Extension, Open
 from server.openai import sse
 from server.openai.wire import StreamOptions, sum_of, usage_json
 
 MOST_PROMPTS = 32
 
 
-class CompletionsRequest(BaseModel):
-    model_config = ConfigDict(extra="allow")
-
+class CompletionsRequest(Open):
     model: str = Field(min_length=1, max_length=300)
     prompt: str | list[str] | list[int] | list[list[int]] = ""
     suffix: str | None = None

@@ -12,7 +12,7 @@ from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from engine.kernel.errors import CircuitBreakerError, InvalidInput
 from engine.llm.answering import Answer, Completion, gathered
@@ -36,7 +36,7 @@ from engine.llm.messages import (
     ToolCallDelta,
     Usage,
 )
-from server.bodies import Extension, read
+from server.bodies import Extension, Loose, read
 from server.errors import openai_body
 from server.openai import sse
 from server.streaming import brief
@@ -44,9 +44,7 @@ from server.streaming import brief
 MOST_ITEMS = 10_000
 
 
-class ResponsesRequest(BaseModel):
-    model_config = ConfigDict(extra="ignore")
-
+class ResponsesRequest(Loose):
     model: str = Field(min_length=1, max_length=300)
     input: str | list[dict[str, Any]] = Field("", max_length=20_000_000)
     instructions: str | None = None

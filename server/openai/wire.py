@@ -12,7 +12,7 @@ from contextlib import aclosing
 from dataclasses import replace
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from engine.kernel.errors import CircuitBreakerError, InvalidInput
 from engine.llm.answering import Answer, Completion
@@ -42,7 +42,7 @@ from engine.llm.model import Model, Price, ProviderStatus
 from engine.llm.refusals import encoded
 from engine.llm.routing import Policy
 from engine.store.ports import RequestRecord
-from server.bodies import Extension, Loose
+from server.bodies import Extension, Loose, Open
 from server.openai import sse
 
 MOST_MESSAGES = 10_000
@@ -120,9 +120,7 @@ class StreamOptions(Loose):
 MOST_COPIES = 8
 
 
-class ChatCompletionRequest(BaseModel):
-    model_config = ConfigDict(extra="allow")
-
+class ChatCompletionRequest(Open):
     model: str = Field(min_length=1, max_length=300)
     messages: list[Message] = Field(max_length=MOST_MESSAGES)
     stream: bool | None = False
@@ -187,9 +185,7 @@ class ChatCompletionRequest(BaseModel):
         )
 
 
-class EmbeddingsRequest(BaseModel):
-    model_config = ConfigDict(extra="ignore")
-
+class EmbeddingsRequest(Loose):
     model: str = Field(min_length=1, max_length=300)
     input: str | list[str] | list[int] | list[list[int]]
     encoding_format: Literal["float", "base64"] | None = "float"
