@@ -1,6 +1,6 @@
 """What is there: every provider with its state, and the models of all of them."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from engine.kernel.bus import Bus
@@ -42,6 +42,17 @@ class Catalog:
         if self._providers.get(status.id) != status:
             self._providers[status.id] = status
             self._bus.publish([CatalogChanged(status)])
+
+
+def listed(providers: Iterable[ProviderStatus], taken: Iterable[str] = ()) -> Iterator[tuple[str, Model]]:
+    """The models of those that are up under names that no two share: a name that another provider has too, or that is
+    `taken`, comes with its provider before it."""
+    seen = set(taken)
+    for status in providers:
+        for model in status.models if status.state == "up" else ():
+            name = model.id if model.name in seen else model.name
+            seen.add(name)
+            yield name, model
 
 
 def named(name: str, models: Sequence[Model]) -> Iterator[Model]:

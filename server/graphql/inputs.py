@@ -12,6 +12,7 @@ from strawberry.scalars import JSON
 from strawberry.types.arguments import InputContext
 from strawberry.utils.str_converters import to_camel_case
 
+from engine.kernel.errors import InvalidInput
 from engine.workflows.service import Fire
 
 T = TypeVar("T")
@@ -264,3 +265,9 @@ def source(given: object) -> Any:
         return given
     values = {one.name: getattr(given, one.name) for one in fields(given)}  # type: ignore[arg-type]
     return {name: source(value) for name, value in values.items() if value is not None}
+
+
+def check_page(first: int) -> None:
+    """Raises InvalidInput unless `first` is a size that a page may have."""
+    if not 1 <= first <= 500:
+        raise InvalidInput(f"{first} is no size for a page.", fix="Ask for 1 to 500.", details={"path": "first"})

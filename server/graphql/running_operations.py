@@ -22,6 +22,7 @@ from server.graphql.inputs import (
     RollbackTokenInput,
     TokenFilter,
     WhatIfStepInput,
+    check_page,
 )
 from server.graphql.running_types import (
     FireOutcomeType,
@@ -46,8 +47,7 @@ class RunningQueries:
         first: Annotated[int, about("How many: 1 to 500.")] = 50,
         after: Annotated[str | None, about("`endCursor` of the page before.")] = None,
     ) -> TokenConnectionType:
-        if not 1 <= first <= 500:
-            raise InvalidInput(f"{first} is no size for a page.", fix="Ask for 1 to 500.", details={"path": "first"})
+        check_page(first)
         query = _query(filter or TokenFilter(), first + 1, after)
         return await TokenConnectionType.of(await info.context.engine.workflows.tokens(query), first, info)
 

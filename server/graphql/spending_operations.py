@@ -20,6 +20,7 @@ from engine.nets.moments import moment_of
 from engine.store.ports import RequestQuery
 from server.graphql.context import Ask
 from server.graphql.finishing import Finishing
+from server.graphql.inputs import check_page
 from server.graphql.machine_types import ModelType
 from server.graphql.scalars import timestamp
 from server.graphql.spending_types import (
@@ -88,8 +89,7 @@ class SpendingQueries:
         first: Annotated[int, about("How many: 1 to 500.")] = 50,
         after: Annotated[str | None, about("`endCursor` of the page before.")] = None,
     ) -> RequestConnectionType:
-        if not 1 <= first <= 500:
-            raise InvalidInput(f"{first} is no size for a page.", fix="Ask for 1 to 500.", details={"path": "first"})
+        check_page(first)
         wanted = filter or RequestFilter()
         query = RequestQuery(
             provider=wanted.provider,

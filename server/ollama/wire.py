@@ -12,6 +12,7 @@ from pydantic import Field
 
 from engine.kernel.errors import CircuitBreakerError, InvalidInput
 from engine.llm.answering import Answer, Completion
+from engine.llm.catalog import listed
 from engine.llm.messages import (
     ChatMessage,
     ChatRequest,
@@ -224,13 +225,7 @@ def tags_json(
 ) -> list[dict[str, Any]]:
     """All models: the virtual ones too, as they are chosen like any other."""
     rows = [tag_json(name, None, now) for name in policies]
-    seen = set(policies)
-    for status in providers:
-        for model in status.models if status.state == "up" else ():
-            name = model.id if model.name in seen else model.name
-            seen.add(name)
-            rows.append(tag_json(name, model, now))
-    return rows
+    return rows + [tag_json(name, model, now) for name, model in listed(providers, policies)]
 
 
 def tag_json(name: str, model: Model | None, now: datetime) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from pydantic import Field
 
 from engine.kernel.errors import CircuitBreakerError, InvalidInput
 from engine.llm.answering import Answer, Completion
+from engine.llm.catalog import listed
 from engine.llm.dialects.openai import call_json, signature_in, signature_json
 from engine.llm.messages import (
     ChatMessage,
@@ -450,16 +451,9 @@ def virtual_json(name: str, about: str, created: int) -> dict[str, Any]:
 def models_json(
     providers: Sequence[ProviderStatus], policies: Mapping[str, Policy], created: int
 ) -> list[dict[str, Any]]:
-    """All models: the virtual ones, then the real ones under their names; a name that another provider has too comes
-    with its provider before it."""
+    """All models: the virtual ones, then the real ones."""
     rows = [virtual_json(name, policy.about, created) for name, policy in policies.items()]
-    seen = set(policies)
-    for status in providers:
-        for model in status.models if status.state == "up" else ():
-            id = model.id if model.name in seen else model.name
-            seen.add(id)
-            rows.append(model_json(model, id, created))
-    return rows
+    return rows + [model_json(model, id, created) for id, model in listed(providers, policies)]
 
 
 def embeddings_json(found: Embeddings, encoding: str | None) -> dict[str, Any]:
