@@ -3,6 +3,7 @@
 Gates come first (can the model do this at all), then a policy orders what is left.
 """
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
@@ -164,9 +165,19 @@ def _near_first(model: Model) -> Candidate:
 
 def _unknown(name: str, models: Sequence[Model], policies: Policies) -> NotFound:
     known = [*policies, *(model.name for model in models), *(model.id for model in models)]
-    pull = f" `circuit-breaker models pull {name}` fetches it for Ollama." if ":" in name and "/" not in name else ""
-    fix = f"`auto` takes the best that is there; /v1/models lists them all.{pull}"
+    fix = f"`auto` takes the best that is there; /v1/models lists them all.{_where_to_get(name, models)}"
     return NotFound.named("model", name, known, fix=fix)
+
+
+_VENDORS = {"anthropic": r"claude", "openai": r"gpt-|chatgpt-|o\d|text-embedding-", "google": r"gemini"}
+
+
+def _where_to_get(name: str, models: Sequence[Model]) -> str:
+    """How a model that is not there could be had, by its name."""
+    for provider, pattern in _VENDORS.items():
+        if re.match(pattern, name) and not any(model.provider == provider for model in models):
+            return f" It needs a key: `circuit-breaker keys set {provider}`."
+    return f" `circuit-breaker models pull {name}` fetches it for Ollama." if ":" in name and "/" not in name else ""
 
 
 def _none_fits(needs: Needs, rejected: Sequence[Rejected], models: Sequence[Model]) -> NoModelFits | ContextTooLong:

@@ -258,6 +258,21 @@ def test_an_unknown_model_comes_with_the_nearest():
     assert "gpt-5-nano" in caught.value.details["nearest"]
 
 
+@pytest.mark.parametrize(
+    ("name", "how"),
+    [
+        ("claude-3-haiku-20240307", "keys set anthropic"),
+        ("mistral:7b", "models pull mistral:7b"),
+        ("gpt5-nano", "auto"),
+    ],
+)
+def test_what_is_not_there_says_how_to_get_it(name, how):
+    with pytest.raises(NotFound) as caught:
+        decide(ask(name), ALL)
+    assert how in caught.value.fix
+    assert "keys set openai" not in caught.value.fix
+
+
 def test_an_unknown_strategy_is_refused():
     with pytest.raises(InvalidInput, match="no routing strategy"):
         decide(ask(preferences=Preferences(routing_strategy="best")), ALL)
