@@ -179,13 +179,15 @@ class ChatRequest:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Tokens as four disjoint counts. `counted` is False when the upstream did not say and we estimated."""
+    """Tokens as four disjoint counts. `counted` is False when the upstream did not say and we estimated. `reasoning` is
+    how many of the output were thoughts, where that is told."""
 
     input: int = 0
     cache_read: int = 0
     cache_write: int = 0
     output: int = 0
     counted: bool = True
+    reasoning: int = 0
 
     @property
     def prompt(self) -> int:

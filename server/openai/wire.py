@@ -279,6 +279,7 @@ def usage_json(usage: Usage) -> dict[str, Any]:
         "completion_tokens": usage.output,
         "total_tokens": usage.total,
         "prompt_tokens_details": {"cached_tokens": usage.cache_read},
+        "completion_tokens_details": {"reasoning_tokens": usage.reasoning},
     }
 
 
@@ -289,6 +290,7 @@ def sum_of(usages: Sequence[Usage]) -> Usage:
         sum(one.cache_write for one in usages),
         sum(one.output for one in usages),
         all(one.counted for one in usages),
+        sum(one.reasoning for one in usages),
     )
 
 

@@ -207,6 +207,7 @@ def test_a_completion() -> None:
             "completion_tokens": 4,
             "total_tokens": 9,
             "prompt_tokens_details": {"cached_tokens": 2},
+            "completion_tokens_details": {"reasoning_tokens": 0},
         },
     }
 

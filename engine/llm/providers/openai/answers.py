@@ -157,7 +157,9 @@ def usage_in(data: Any) -> Usage | None:
     prompt = max(0, usage["prompt_tokens"])
     read = min(prompt, _count(details.get("cached_tokens")) or _count(usage.get("prompt_cache_hit_tokens")))
     write = min(prompt - read, _count(details.get("cache_write_tokens")))
-    return Usage(prompt - read - write, read, write, _count(usage.get("completion_tokens")))
+    output, thought = _count(usage.get("completion_tokens")), usage.get("completion_tokens_details")
+    reasoning = _count(thought.get("reasoning_tokens")) if isinstance(thought, Mapping) else 0
+    return Usage(prompt - read - write, read, write, output, reasoning=min(output, reasoning))
 
 
 def cost_in(data: Mapping[str, Any]) -> Decimal | None:
