@@ -80,6 +80,7 @@ class _Run:
     failed: list[Attempt] = field(default_factory=list)
     first: float | None = None
     characters: int = 0
+    keeps: bool = False  # whether the answer is given again to the same request
     asked: int = 0
     retries: int = 0
     key: str = ""
@@ -172,7 +173,9 @@ class Llm:
         started = self._world.monotonic()
         decision = await self.explain(request)
         run = _Run(self._world.new_id(), caller, request, decision, started)
-        if request.preferences.cache and (found := self._remembered.get(request)):
+        policy = self.policies.get(decision.policy)
+        run.keeps = request.preferences.cache or (policy is not None and policy.cache)
+        if run.keeps and (found := self._remembered.get(request)):
             return await self._again(run, *found)
         asking = self._loops.restored(request)
         targets = Targets(decision, self._providers, self.health)
@@ -256,7 +259,6 @@ class Llm:
     ) -> AsyncGenerator[Chunk, None]:
         """Pass chunks on; close the upstream and write the record however it ends. The first step only begins."""
         error, target, kept = "cancelled", opened.target, list[Chunk]()
-        keep = isinstance(run.request, ChatRequest) and run.request.preferences.cache
         try:
             yield opened.first  # taken by `chat`
             for note in run.notes:
@@ -266,7 +268,7 @@ class Llm:
                 self._note(run, chunk, target.model)
                 if isinstance(chunk, Finished):
                     error = ""
-                if keep:
+                if run.keeps:
                     kept.append(chunk)
                 yield chunk
                 async with _deadline(until):
@@ -283,7 +285,7 @@ class Llm:
                 run.usage = self._guessed(run)
             if not error:
                 self._learn(run, target)
-                if keep and isinstance(run.request, ChatRequest):
+                if run.keeps and isinstance(run.request, ChatRequest):
                     self._remembered.put(run.request, target.model, tuple(kept))
             answer.record = await asyncio.shield(self._end(run, target.model, error))
 

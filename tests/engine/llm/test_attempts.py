@@ -31,6 +31,7 @@ from engine.llm.messages import (
     ToolCallDelta,
     Usage,
 )
+from engine.llm.routing.policies import read_policies
 from engine.llm.service import Llm
 from engine.llm.votes import Votes
 from engine.store.memory.store import MemoryStore
@@ -263,6 +264,18 @@ async def test_the_same_request_is_answered_from_memory_when_it_asks_for_that(be
     newest = (await bench.llm.requests())[0]
     assert (newest.cost_usd, newest.usage.total, newest.attempts) == (0, 0, 0)
     assert await bench.said() == "other"  # the control: not asked for
+
+
+async def test_a_route_may_remember_what_was_asked_through_it(bench):
+    policies = read_policies({"again": {"cache": True}})
+    llm = Llm(
+        {"a": bench.one, "b": bench.two}, bench.llm.catalog, bench.llm.discovery, bench.store.journal, bench.bus,
+        bench.clock.world, policies,
+    )  # fmt: skip
+    bench.one.scripts = [answer("first"), answer("second"), answer("third")]
+    for name, said in (("again", "first"), ("again", "first"), ("auto", "second"), ("auto", "third")):
+        found = await llm.chat(ChatRequest(name, ASK.messages), PROGRAM)
+        assert (await found.whole()).text == said
 
 
 async def test_an_answer_that_broke_off_is_not_remembered(bench):
