@@ -12,6 +12,7 @@ from pathlib import Path
 
 import orjson
 
+from engine import upstreams
 from engine.agents.service import Agents
 from engine.chats.service import Chats
 from engine.doctor import Doctor
@@ -32,9 +33,6 @@ from engine.llm.health import REMEMBERED
 from engine.llm.library import Library
 from engine.llm.ports import Provider
 from engine.llm.priors import Priors
-from engine.llm.providers.embedded.provider import EmbeddedProvider
-from engine.llm.providers.ollama.provider import OllamaProvider
-from engine.llm.providers.openai.provider import OpenAIProvider
 from engine.llm.routing.policies import DIALS, read_policies, with_dial
 from engine.llm.service import Llm
 from engine.llm.votes import Votes
@@ -90,10 +88,10 @@ async def build(
     async with AsyncExitStack() as stack:
         store = await _open_store(settings, data_dir, world)
         stack.push_async_callback(store.close)
-        addresses = _addresses(settings)
-        keys = Keys(store.shelf, world, OsKeyring.find, redactor.learn, addresses)
+        addresses, variables = upstreams.addresses(settings), upstreams.variables()
+        keys = Keys(store.shelf, world, OsKeyring.find, redactor.learn, addresses, variables=variables)
         if providers is None:
-            providers = _providers(settings, keys, world, data_dir / "logs")
+            providers = upstreams.providers(settings, keys, world, data_dir / "logs")
         for provider in providers.values():
             stack.push_async_callback(provider.close)
         library = Library(data_dir / "models", lambda: world.now().date())
@@ -126,7 +124,7 @@ async def build(
             world=world,
             bus=bus,
             store=store,
-            provider_keys=ProviderKeys(keys, addresses, discovery.soon),
+            provider_keys=ProviderKeys(keys, addresses, discovery.soon, variables),
             llm=llm,
             library=library,
             accounts=accounts,
@@ -208,34 +206,6 @@ def database_file(settings: Settings) -> Path:
             details={"store": settings.store},
         )
     return database_path(settings, settings.data_dir or folders.data_folder())
-
-
-def _providers(settings: Settings, keys: Keys, world: World, logs: Path) -> Mapping[str, Provider]:
-    """The providers in the order in which they are shown."""
-
-    found: dict[str, Provider] = {"ollama": OllamaProvider(world, base_url=settings.ollama_url)}
-    found["openai"] = OpenAIProvider.openai(
-        lambda: keys.secrets("openai", settings.openai_url), world, base_url=settings.openai_url
-    )
-    if settings.custom_url:
-        found["custom"] = OpenAIProvider.custom(
-            "custom", "Custom endpoint", settings.custom_url, lambda: keys.secrets("custom", settings.custom_url), world
-        )
-    if settings.embedded:
-        found["embedded"] = EmbeddedProvider(world, logs, gguf=settings.embedded_model)
-    return found
-
-
-def _addresses(settings: Settings) -> dict[str, str]:
-    """Where each provider is: what its keys are bound to. Some can have a key before they can be asked."""
-    return {
-        "ollama": settings.ollama_url,
-        "openai": settings.openai_url,
-        "custom": settings.custom_url,
-        "anthropic": "https://api.anthropic.com",
-        "google": "https://generativelanguage.googleapis.com",
-        "azure": settings.azure_endpoint,
-    }
 
 
 def _priors() -> Priors:

@@ -162,6 +162,11 @@ class Settings:
         "https://api.openai.com/v1", "providers.openai.url", _url, "Base address of OpenAI's API.",
         "OPENAI_BASE_URL",
     )  # fmt: skip
+    anthropic_url: str = _setting(
+        "https://api.anthropic.com", "providers.anthropic.url", _url,
+        "Base address of Anthropic's API, with or without /v1.",
+        "ANTHROPIC_BASE_URL",
+    )  # fmt: skip
     custom_url: str = _setting(
         "", "providers.custom.url", _url, "Base address of any other endpoint that speaks OpenAI's API.",
         "CUSTOM_LLM_ENDPOINT",

@@ -9,10 +9,16 @@ from engine.keys.service import KeyInfo, Keys
 
 class ProviderKeys:
     """`addresses` is where each provider is asked, which its key is bound to; `changed` is told of a provider whose key
-    is another one now."""
+    is another one now. `variables` are those of each provider."""
 
-    def __init__(self, keys: Keys, addresses: Mapping[str, str], changed: Callable[[str], None]) -> None:
-        self._keys, self._addresses, self._changed = keys, addresses, changed
+    def __init__(
+        self,
+        keys: Keys,
+        addresses: Mapping[str, str],
+        changed: Callable[[str], None],
+        variables: Mapping[str, tuple[str, ...]] = VARIABLES,
+    ) -> None:
+        self._keys, self._addresses, self._changed, self._variables = keys, addresses, changed, variables
 
     def all(self) -> Sequence[KeyInfo]:
         """All keys, those of the environment first."""
@@ -30,10 +36,9 @@ class ProviderKeys:
         self._changed(provider)
 
     def _address(self, provider: str) -> str:
-        if provider not in VARIABLES:
-            raise NotFound.named(
-                "provider that takes a key", provider, VARIABLES, fix=f"Known: {', '.join(VARIABLES)}."
-            )
+        if provider not in self._variables:
+            fix = f"Known: {', '.join(self._variables)}."
+            raise NotFound.named("provider that takes a key", provider, self._variables, fix=fix)
         address = self._addresses.get(provider, "")
         if not address:
             raise InvalidInput(

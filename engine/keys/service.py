@@ -45,17 +45,19 @@ class Keys:
         learn: Callable[[list[str]], None],
         homes: Mapping[str, str],
         timeout_s: float = KEYRING_TIMEOUT_S,
+        variables: Mapping[str, tuple[str, ...]] = VARIABLES,
     ) -> None:
-        """`homes` is where each provider is asked: keys of the environment are sent there and nowhere else."""
-        self._timeout_s = timeout_s
+        """`homes` is where each provider is asked: keys of the environment are sent there and nowhere else.
+        `variables` are those of each provider."""
+        self._timeout_s, self._variables = timeout_s, variables
         self._homes = {provider: origin_of(address) for provider, address in homes.items()}
         self._shelf, self._world, self._find, self._learn = shelf, world, find_keyring, learn
         self._keyring: KeyStore | None = None
         self._memory = MemoryKeys()
         self._lock = asyncio.Lock()
         self._known: dict[str, tuple[KeyInfo, str]] = {}
-        for provider in VARIABLES:
-            learn(list(keys_in(world.environ, provider)))
+        for provider in variables:
+            learn(list(self._in_environment(provider)))
 
     async def load(self) -> bool:
         """Fetch the keys that are stored; whether there are any. A keyring that does not answer leaves them out."""
@@ -77,7 +79,7 @@ class Keys:
         stored = [self._known[name][1] for name in dict.fromkeys(names) if name in self._known]
         own, shared = (stored[:1], stored[1:]) if owner and names[0] in self._known else ([], stored)
         at_home = self._homes.get(provider) == origin
-        return [*own, *(keys_in(self._world.environ, provider) if at_home else ()), *shared]
+        return [*own, *(self._in_environment(provider) if at_home else ()), *shared]
 
     def has(self, provider: str, address: str, owner: str = "") -> bool:
         """Whether a key was given for exactly this provider, address and owner."""
@@ -87,8 +89,8 @@ class Keys:
         """All keys, those of the environment first; `addresses` is where each provider is asked."""
         found = [
             KeyInfo(provider, origin_of(addresses.get(provider, "")), variable, _ending(secret))
-            for provider in VARIABLES
-            for secret, variable in keys_in(self._world.environ, provider).items()
+            for provider in self._variables
+            for secret, variable in self._in_environment(provider).items()
         ]
         return found + [info for info, _ in self._known.values()]
 
@@ -120,7 +122,7 @@ class Keys:
         name = name_of(provider, origin_of(address), owner)
         stored = name in dict(await self._shelf.list(_KIND))
         if name not in self._known and not stored:
-            variables = " or ".join(keys_in(self._world.environ, provider).values())
+            variables = " or ".join(self._in_environment(provider).values())
             raise NotFound(
                 f"There is no stored key for {provider}.",
                 why=f"Its key comes from {variables}." if variables else "",
@@ -131,6 +133,17 @@ class Keys:
             await self._shelf.delete(_KIND, name)
         self._memory.delete(name)
         self._known.pop(name, None)
+
+    def kept(self, provider: str, secret: str) -> tuple[str, str]:
+        """Where a key is kept, and how it is replaced, for people; both empty for one that is not known."""
+        if variable := self._in_environment(provider).get(secret):
+            return f"from {variable}", f"Correct {variable}, and start again."
+        stored = (info for info, kept in self._known.values() if info.provider == provider and kept == secret)
+        replace = f"Replace it with `circuit-breaker keys set {provider}`."
+        return next(((f"kept by {info.where}", replace) for info in stored), ("", ""))
+
+    def _in_environment(self, provider: str) -> dict[str, str]:
+        return keys_in(self._world.environ, provider, self._variables)
 
     async def keyring(self) -> KeyStore:
         """The system's keyring. Raises KeyringUnavailable."""

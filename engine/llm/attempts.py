@@ -22,9 +22,9 @@ from engine.kernel.errors import (
     ProviderUnavailable,
 )
 from engine.kernel.world import World
-from engine.llm.health import Health, label_of
+from engine.llm.health import Health
 from engine.llm.model import Model
-from engine.llm.ports import Provider
+from engine.llm.ports import Provider, label_of
 from engine.llm.routing import Decision
 
 RETRIES = 2  # of one request at the same model with the same key

@@ -18,6 +18,7 @@ from engine.kernel.errors import (
 from engine.kernel.world import World
 from engine.llm.breaker import CLOSED, Breaker, State
 from engine.llm.model import Model
+from engine.llm.ports import label_of
 from engine.store.ports import RequestRecord
 
 REFUSED_S = 600.0  # a key that was refused is not tried for so long, unless another one is set
@@ -189,11 +190,6 @@ class Health:
             old.success + 0.05 * (success - old.success),
             old.observations + 1,
         )
-
-
-def label_of(key: str) -> str:
-    """What may be shown of a key."""
-    return f"…{key[-4:]}" if len(key) >= 12 else "…" if key else ""
 
 
 def _places(model: Model, key: str) -> tuple[tuple[str, str, str], tuple[str, str, str]]:

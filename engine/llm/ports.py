@@ -77,5 +77,18 @@ KeySource = Callable[[], Sequence[str]]
 """Gives the keys there are at the moment of a request, so that a changed key is used at once."""
 
 
+KeptAt = Callable[[str], tuple[str, str]]
+"""Says of a key where it is kept, and how it is replaced, for people; both empty when that is not known."""
+
+
 def no_keys() -> Sequence[str]:
     return ()
+
+
+def not_told(_: str) -> tuple[str, str]:
+    return "", ""
+
+
+def label_of(key: str) -> str:
+    """What may be shown of a key."""
+    return f"…{key[-4:]}" if len(key) >= 12 else "…" if key else ""

@@ -17,7 +17,8 @@ from engine.kernel.world import World
 @dataclass(frozen=True, slots=True)
 class Refusal:
     """What an upstream's error says, in any of the shapes that providers use: OpenAI's and llama.cpp's
-    `{"error": {message, type, code}}`, Ollama's `{"error": "text"}`, `{"message"}`, `{"detail"}`, or plain text."""
+    `{"error": {message, type, code}}`, Anthropic's with a type alone, Google's with a number, a status and details,
+    which may stand in a list, Ollama's `{"error": "text"}`, `{"message"}`, `{"detail"}`, or plain text."""
 
     message: str
     code: str
@@ -26,6 +27,8 @@ class Refusal:
 
     @classmethod
     def read(cls, problem: Any) -> "Refusal":
+        if isinstance(problem, list) and len(problem) == 1:
+            problem = problem[0]
         outer = problem if isinstance(problem, Mapping) else {}
         inner = outer.get("error", outer)
         fields = inner if isinstance(inner, Mapping) else {}
@@ -34,9 +37,15 @@ class Refusal:
         if not message and problem and not isinstance(problem, str):
             message = encoded({"answer": problem}).decode()
         code = next((one for key in ("code", "type", "status") if isinstance(one := fields.get(key), str) and one), "")
+        code = next((str(one["reason"]) for one in _rows(fields.get("details")) if one.get("reason")), code)
         number = fields.get("code")
-        status = number if isinstance(number, int) and 400 <= number < 600 else None
+        status = number if isinstance(number, int) and 400 <= number < 600 else _STATUS.get(code)
         return cls(" ".join(message.split()), code, status, fields)
+
+    def retry_after_s(self) -> float | None:
+        """Google's RetryInfo, which stands in the body: `{"retryDelay": "12s"}` (AIP-193, 2026-08)."""
+        delays = (one.get("retryDelay") for one in _rows(self.fields.get("details")))
+        return next((_number(one.removesuffix("s")) for one in delays if isinstance(one, str)), None)
 
     def context_exceeded(self, status: int | None) -> bool:
         """Whether the prompt was too long. There is no standard: codes of OpenAI and llama.cpp, else known words."""
@@ -56,6 +65,24 @@ class Refusal:
         sizes = {"prompt": prompt, "context": context}
         return {key: value for key, value in sizes.items() if isinstance(value, int)}
 
+
+def _rows(value: Any) -> list[Mapping[str, Any]]:
+    return [one for one in value if isinstance(one, Mapping)] if isinstance(value, list) else []
+
+
+_STATUS: Mapping[str, int] = {
+    "invalid_request_error": 400,
+    "authentication_error": 401,
+    "billing_error": 402,
+    "permission_error": 403,
+    "not_found_error": 404,
+    "request_too_large": 413,
+    "rate_limit_error": 429,
+    "api_error": 500,
+    "timeout_error": 504,
+    "overloaded_error": 529,
+}
+"""The status that an error inside a stream would have had (Anthropic, "Errors", 2026-08)."""
 
 _TOO_LONG = (
     "maximum context length is",  # OpenAI, vLLM

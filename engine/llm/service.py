@@ -28,7 +28,7 @@ from engine.llm.catalog import Catalog
 from engine.llm.counting import CHARACTERS_PER_TOKEN, prompt_tokens, tokens_in
 from engine.llm.discovery import Discovery
 from engine.llm.emulation import calls_read, described
-from engine.llm.health import Health, label_of
+from engine.llm.health import Health
 from engine.llm.messages import (
     ChatRequest,
     Chunk,
@@ -42,7 +42,7 @@ from engine.llm.messages import (
     Usage,
 )
 from engine.llm.model import Model
-from engine.llm.ports import ModelKeeper, Provider
+from engine.llm.ports import ModelKeeper, Provider, label_of
 from engine.llm.priors import Priors
 from engine.llm.remembered import Remembered
 from engine.llm.routing import Decision, Needs, Policy, choose, decide, decide_embedding

@@ -15,7 +15,7 @@ from contextlib import aclosing, contextmanager, suppress
 from dataclasses import dataclass, field
 from ipaddress import ip_address
 from typing import Any, Protocol, TypeVar
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, urlencode, urlsplit
 
 import httpx
 import orjson
@@ -33,6 +33,7 @@ from engine.kernel.errors import (
 )
 from engine.kernel.world import World
 from engine.llm.framing import Event, Events, FrameTooLong, Lines
+from engine.llm.ports import KeptAt, label_of, not_told
 from engine.llm.refusals import Refusal, encoded, retry_after_s
 from engine.llm.transport import Transport
 
@@ -130,13 +131,14 @@ class _Ask:
     key: str = ""
     model: str = ""
     headers: Mapping[str, str] = field(default_factory=dict)
+    form: bool = False
 
 
 class Wire:
     """JSON requests to one provider.
 
     `provider` and `title` name it in errors. `unreachable_fix` and `auth_fix` say what to do when it does not answer
-    and when it does not take the key. `headers` go with every request and are no secrets. All methods raise
+    and when it does not take the key; `kept` says where a key is. `headers` go with every request. All methods raise
     ProviderErrors whose details have provider, model and, where they were given, upstream_status, upstream_code and
     upstream_message (scrubbed of keys, 2,000 characters at most).
     """
@@ -153,12 +155,13 @@ class Wire:
         deadlines: Deadlines = REMOTE,
         unreachable_fix: str = "",
         auth_fix: str = "",
+        kept: KeptAt = not_told,
     ) -> None:
         self.address = address
         self.deadlines = deadlines
         self._provider, self._title, self._world = provider, title, world
         self._authorize, self._headers = authorize, dict(headers or {})
-        self._unreachable_fix, self._auth_fix = unreachable_fix, auth_fix
+        self._unreachable_fix, self._auth_fix, self._kept = unreachable_fix, auth_fix, kept
         self._transport: Transport | None = None
         self._secrets: set[str] = set()  # what was ever sent as a key, to be kept out of errors
 
@@ -178,6 +181,11 @@ class Wire:
     ) -> Any:
         """The JSON answer to `body`; None when the answer is empty."""
         return await self._json(_Ask(method, path, body, "application/json", key, model), within_s)
+
+    async def post_form(self, path: str, form: Mapping[str, str], *, within_s: float | None = None) -> Any:
+        """The JSON answer to `form`, whose values are secrets (RFC 6749, 4)."""
+        self._secrets.update(one for value in form.values() for one in _forms(value))
+        return await self._json(_Ask("POST", path, form, "application/json", form=True), within_s)
 
     def lines(
         self,
@@ -214,10 +222,19 @@ class Wire:
     # What the provider said no with
 
     def refusal(
-        self, status: int | None, problem: Any, *, model: str = "", retry_after_s: float | None = None
+        self,
+        status: int | None,
+        problem: Any,
+        *,
+        model: str = "",
+        retry_after_s: float | None = None,
+        key: str = "",
+        server: str = "",
     ) -> ProviderError:
-        """The error for an answer with `status` (None when it came inside a stream) and `problem`, its JSON or text."""
+        """The error for an answer with `status` (None when it came inside a stream) and `problem`, its JSON or text.
+        `key` is what it was asked with; `server` is what the one who answered calls itself."""
         words = Refusal.read(problem)
+        retry_after_s = words.retry_after_s() if retry_after_s is None else retry_after_s
         message = self.scrubbed(words.message)[:MOST_MESSAGE_CHARS]
         status = status if status is not None else words.status
         details: dict[str, Any] = {"provider": self._provider, "model": model, "upstream_message": message}
@@ -232,6 +249,11 @@ class Wire:
         end = "" if message.endswith((".", "!", "?")) else "."
         said = f"It said: {message}{end}" if message else (f"Status {status} without a word." if status else "")
         kind, what, fix = self._verdict(words, status, model, retry_after_s)
+        if kind is ProviderAuth and key:
+            where, mend = self._kept(key)
+            what, fix = f"{what.removesuffix('.')} {label_of(key)}{f' ({where})' if where else ''}.", mend or fix
+        if server and status is not None and status != 401 and (status == 404 or status < 400):
+            said = f"{said} The server calls itself {shown(server, 40)}.".strip()
         return kind(what, why=said, fix=fix, details=details)
 
     def _verdict(
@@ -242,13 +264,19 @@ class Wire:
         if words.context_exceeded(status):
             fix = "Shorten the conversation, or pick a model with a larger context."
             return ContextTooLong, f"The prompt does not fit {model or 'the model'} of {title}.", fix
-        if status in (401, 403) or words.code in ("authentication_error", "invalid_api_key", "permission_error"):
+        if status in (401, 403) or words.code in _OF_THE_KEY:
             return ProviderAuth, f"{title} refused the key.", self._auth_fix
         if words.code in ("insufficient_quota", "billing_error") or status == 402:
             return ProviderRateLimited, f"The quota at {title} is used up.", "Look at its billing page."
         if status == 429 or words.code in ("rate_limit_exceeded", "rate_limit_error"):
             wait = f"Wait {retry_after_s:.0f} s" if retry_after_s is not None else "Wait a little"
             return ProviderRateLimited, f"{title} wants fewer requests.", f"{wait}, or use another model."
+        if words.code == "content_filter":
+            fix = "Say it otherwise, or use another model."
+            return ProviderRejected, f"The content filter of {title} refused the prompt.", fix
+        if words.code == "DeploymentNotFound":
+            fix = "Correct the names of its deployments; a new one takes some minutes."
+            return ProviderRejected, f"{title} has no deployment {shown(model)}.", fix
         if status == 404 and model and (words.code == "model_not_found" or "model" in words.message.casefold()):
             return ProviderRejected, f"{title} has no model {shown(model)}.", "Refresh the models and pick another."
         if status == 404:
@@ -330,7 +358,7 @@ class Wire:
                 response = await self._open().handle_async_request(request)
         try:
             if response.status_code != httpx.codes.OK:
-                raise await self._refused(response, model)
+                raise await self._refused(response, ask)
             await self._must_be(ask.accept, response, model)
             chunks = response.aiter_raw()
             while True:
@@ -363,9 +391,9 @@ class Wire:
             self._secrets.update(_forms(value))
         # httpx would expand what is compressed without a limit
         ours = {"accept": ask.accept, "accept-encoding": "identity", "user-agent": "circuit-breaker"}
-        content = None if ask.body is None else encoded(ask.body)
+        content = None if ask.body is None else urlencode(ask.body).encode() if ask.form else encoded(ask.body)
         if content is not None:
-            ours["content-type"] = "application/json"
+            ours["content-type"] = "application/x-www-form-urlencoded" if ask.form else "application/json"
         headers = {**self._headers, **ask.headers, **ours, **keys}
         return httpx.Request(ask.method, f"{self.address.url}{ask.path}", headers=headers, content=content)
 
@@ -376,18 +404,28 @@ class Wire:
             raise self.broken(
                 f"Its answer is compressed ({shown(coding)}), though we asked for it as it is.", model=model
             )
-        kind = response.headers.get("content-type", "").partition(";")[0].strip().casefold()
-        if kind == "text/html":
-            raise self.broken(f"{self.address.url} answered with a web page.", model=model)
+        kind = _media_type(response)
+        if _is_page(response):
+            page = _page(await self._problem(response), response.headers.get("server", ""))
+            raise self.broken(f"{self.address.url} answered with a web page{page}.", model=model)
         if accept == "text/event-stream" and kind == "application/json":
             problem = await self._problem(response)
             if isinstance(problem, Mapping) and problem.get("error"):
                 raise self.refusal(None, problem, model=model)
             raise self.broken("It answered in one piece, not as a stream.", model=model)
 
-    async def _refused(self, response: httpx.Response, model: str) -> ProviderError:
-        wait = retry_after_s(response.headers, self._world)
-        return self.refusal(response.status_code, await self._problem(response), model=model, retry_after_s=wait)
+    async def _refused(self, response: httpx.Response, ask: "_Ask") -> ProviderError:
+        problem, server = await self._problem(response), response.headers.get("server", "")
+        if _is_page(response):
+            problem, server = f"A web page{_page(problem, server)}", ""
+        return self.refusal(
+            response.status_code,
+            problem,
+            model=ask.model,
+            retry_after_s=retry_after_s(response.headers, self._world),
+            key=ask.key,
+            server=server,
+        )
 
     async def _problem(self, response: httpx.Response) -> Any:
         """The body of an error as JSON or text; what cannot be had of it in time is left out."""
@@ -427,6 +465,29 @@ class Wire:
         what = f"{self._title} ({model}) took too long." if model else f"{self._title} took too long."
         fix = self._unreachable_fix if not model else "Try again, or use another model."
         return ProviderTimeout(what, why=why, fix=fix, details={"provider": self._provider, "model": model})
+
+
+_OF_THE_KEY = (
+    *("authentication_error", "permission_error"),  # Anthropic's
+    "invalid_api_key",  # OpenAI's
+    *("API_KEY_INVALID", "UNAUTHENTICATED", "PERMISSION_DENIED"),  # Google's, the first with status 400
+)
+
+
+def _media_type(response: httpx.Response) -> str:
+    return str(response.headers.get("content-type", "")).partition(";")[0].strip().casefold()
+
+
+def _is_page(response: httpx.Response) -> bool:
+    return _media_type(response) == "text/html"
+
+
+def _page(problem: Any, server: str) -> str:
+    """What a web page calls itself, and who sent it."""
+    text = problem if isinstance(problem, str) else ""
+    title = re.search(r"<title[^>]*>\s*(.{1,200}?)\s*</title>", text, re.S | re.I)
+    called = f" that is called {shown(' '.join(title[1].split()), 60)}" if title else ""
+    return called + (f", sent by {shown(server, 40)}" if server else "")
 
 
 def _forms(header: str) -> set[str]:

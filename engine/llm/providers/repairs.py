@@ -11,9 +11,10 @@ from engine.kernel.errors import ProviderRejected
 
 
 class Repairs:
-    def __init__(self, droppable: Sequence[str]) -> None:
-        """`droppable` are the fields whose absence changes how well, but not what is answered."""
-        self._droppable = droppable
+    def __init__(self, droppable: Sequence[str], words: Mapping[str, Sequence[str]] | None = None) -> None:
+        """`droppable` are the fields whose absence changes how well, but not what is answered. `words` are what
+        errors call some of them beside their names."""
+        self._droppable, self._words = droppable, words or {}
         self._refused: dict[str, dict[str, None]] = {}
 
     def of(self, model: str) -> tuple[str, ...]:
@@ -26,7 +27,8 @@ class Repairs:
             return None
         said = str(error.details.get("upstream_message", ""))
         for name in self._droppable:
-            if name in sent and re.search(rf"(?<![\w.]){re.escape(name)}(?!\w)", said):
+            spellings = "|".join(map(re.escape, (name, *self._words.get(name, ()))))
+            if name in sent and re.search(rf"(?<![\w.])(?:{spellings})(?!\w)", said):
                 self._refused.setdefault(model, {})[name] = None
                 return name
         return None

@@ -4,6 +4,8 @@ from collections.abc import AsyncGenerator, Iterator, Mapping
 from contextlib import aclosing
 from typing import Any
 
+import orjson
+
 from engine.llm.counting import prompt_tokens, tokens_in
 from engine.llm.framing import Event
 from engine.llm.messages import (
@@ -31,7 +33,14 @@ REASONS: Mapping[str, FinishReason] = {
 
 
 def is_last(event: Event) -> bool:
-    return '"message_stop"' in event.data
+    """Some proxies leave the names of events out."""
+    if event.name != "message" or '"message_stop"' not in event.data:
+        return event.name == "message_stop"
+    try:
+        data = orjson.loads(event.data)
+    except orjson.JSONDecodeError:
+        return False
+    return isinstance(data, dict) and data.get("type") == "message_stop"
 
 
 async def completion(

@@ -1,14 +1,17 @@
 """Our requests as Anthropic's messages (API reference, "Create a Message", version 2023-06-01, read 2026-08). Pure."""
 
+import binascii
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from itertools import islice
 from typing import Any
 
 import orjson
 
 from engine.llm.messages import ChatMessage, ChatRequest, File, Image, Noted, Part, Reasoning, Text
 from engine.llm.providers.anthropic.families import Family, family_of
+from engine.llm.providers.asking import Body
 
 DEFAULT_OUTPUT = 8192
 ANSWER_TOOL = "answer_in_json"
@@ -16,41 +19,30 @@ BUDGETS = {"minimal": 1024, "low": 2048, "medium": 8192, "high": 16_384, "xhigh"
 _JSON_ONLY = "Answer with one JSON object and nothing else."
 
 
-@dataclass
-class Body:
-    """A request as it goes out. `notes` say what was left out or changed. `in_tool` says that the answer to a JSON
-    schema comes as the input of a tool."""
-
-    fields: dict[str, Any]
-    notes: list[Noted] = field(default_factory=list)
-    in_tool: bool = False
-
-    def drop(self, name: str, why: str) -> None:
-        self.fields.pop(name, None)
-        self.notes.append(Noted("dropped", f"{name} was left out: {why}."))
-
-
-def messages_body(request: ChatRequest, model: str, refused: Iterable[str] = ()) -> Body:
+def messages_body(request: ChatRequest, model: str, refused: Sequence[str] = ()) -> Body:
     """The body of a streamed request. `refused` are fields that the model is known not to take.
 
     What a client said in Anthropic's own words goes on as it is.
     """
+    family = family_of(model)
     if request.protocol == "anthropic":
-        body = Body({**request.extra, "model": model, "stream": True})
+        most = min(DEFAULT_OUTPUT, family.most_output)
+        body = Body({"max_tokens": most, **request.extra, "model": model, "stream": True})
     else:
-        body = _translated(request, model)
+        if "output_config" in refused:
+            family = replace(family, schema=False)  # the answer is held to its schema by a tool then
+        body = _translated(request, model, family)
     for name in refused:
         if name in body.fields:
             body.drop(name, f"{model} does not take it")
     return body
 
 
-def _translated(request: ChatRequest, model: str) -> Body:
-    family, sampling = family_of(model), request.sampling
+def _translated(request: ChatRequest, model: str, family: Family) -> Body:
     body = Body(
         {
             "model": model,
-            "max_tokens": sampling.max_tokens or min(DEFAULT_OUTPUT, family.most_output),
+            "max_tokens": request.sampling.max_tokens or min(DEFAULT_OUTPUT, family.most_output),
             "messages": turns(request.messages),
             "stream": True,
         }
@@ -91,10 +83,15 @@ def _sample(body: Body, request: ChatRequest, family: Family) -> None:
 def _tools(body: Body, request: ChatRequest) -> None:
     tools = [tool for one in request.tools if (tool := _tool(one))]
     if not tools:
+        # a conversation in which tools were called must say what they are
+        names = dict.fromkeys(call.name for message in request.messages for call in message.tool_calls)
+        if names:
+            body.fields["tools"] = [{"name": name, "input_schema": {"type": "object"}} for name in names]
+            body.fields["tool_choice"] = {"type": "none"}
         return
     body.fields["tools"] = tools
     choice = _choice(request.tool_choice)
-    if request.parallel_tool_calls is False:
+    if request.parallel_tool_calls is False and request.tool_choice != "none":
         choice = {**(choice or {"type": "auto"}), "disable_parallel_tool_use": True}
     if choice:
         body.fields["tool_choice"] = choice
@@ -134,10 +131,11 @@ def _form(body: Body, request: ChatRequest, family: Family) -> None:
     if form.get("type") == "json_schema" and isinstance(schema, Mapping):
         if family.schema:
             body.fields["output_config"] = {"format": {"type": "json_schema", "schema": schema}}
-        elif not request.tools:
+        elif not body.fields.get("tools"):
             body.fields["tools"] = [{"name": ANSWER_TOOL, "description": "Gives the answer.", "input_schema": schema}]
             body.fields["tool_choice"] = {"type": "tool", "name": ANSWER_TOOL}
             body.in_tool = True
+            body.notes.append(Noted("emulated", "The schema is that of a tool's input, which the model must give."))
         else:
             text = f"{_JSON_ONLY} It must match this JSON schema: {orjson.dumps(dict(schema)).decode()}"
             body.fields["system"] = [*body.fields.get("system", []), {"type": "text", "text": text}]
@@ -157,14 +155,16 @@ def _think(body: Body, request: ChatRequest, family: Family) -> None:
         if family.thinks == "adaptive":
             body.fields["thinking"] = {"type": "disabled"}
         return
+    if body.fields.get("tool_choice", {}).get("type") in ("any", "tool"):
+        body.drop("reasoning_effort", "this model does not think when it is told which tool to call")
+        return
     if family.thinks == "adaptive":
         body.fields["thinking"] = {"type": "adaptive"}
         level = {"minimal": "low", "xhigh": "max"}.get(effort, effort)
         body.fields["output_config"] = {**body.fields.get("output_config", {}), "effort": level}
         return
-    forced = body.fields.get("tool_choice", {}).get("type") in ("any", "tool")
-    if forced:
-        body.drop("reasoning_effort", "this model does not think when it is told which tool to call")
+    if request.in_tool_loop and not _thought(body.fields["messages"]):
+        body.drop("reasoning_effort", "the thoughts before its tool calls were lost, and it does not go on without")
         return
     budget = BUDGETS.get(effort, BUDGETS["medium"])
     body.fields["thinking"] = {"type": "enabled", "budget_tokens": budget}
@@ -172,6 +172,12 @@ def _think(body: Body, request: ChatRequest, family: Family) -> None:
     for name in ("temperature", "top_p", "top_k"):
         if name in body.fields:
             body.drop(name, "this model does not take it while it thinks")
+
+
+def _thought(sent: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether the last turn of the assistant begins with its thoughts."""
+    turns_ = (turn["content"] for turn in reversed(sent) if turn["role"] == "assistant")
+    return any(content[0]["type"] in ("thinking", "redacted_thinking") for content in islice(turns_, 1))
 
 
 # -- messages ---------------------------------------------------------------------------------------------------------
@@ -238,7 +244,7 @@ def _block(part: Part) -> dict[str, Any] | None:
         case Image(url):
             return {"type": "image", "source": source(url)}
         case File(url, name):
-            block = {"type": "document", "source": source(url)}
+            block = {"type": "document", "source": _text_source(url) or source(url)}
             return block | ({"title": name} if name else {})
 
 
@@ -249,6 +255,18 @@ def source(url: str) -> dict[str, Any]:
     head, _, data = url.removeprefix("data:").partition(",")
     media_type, _, _ = head.partition(";")
     return {"type": "base64", "media_type": media_type or "application/octet-stream", "data": data}
+
+
+def _text_source(url: str) -> dict[str, Any] | None:
+    """A document that is text, which is taken only as such."""
+    found = source(url)
+    if not str(found.get("media_type", "")).startswith("text/"):
+        return None
+    try:
+        text = binascii.a2b_base64(found["data"]).decode()
+    except ValueError:
+        return None
+    return {"type": "text", "media_type": "text/plain", "data": text}
 
 
 def _marked(block: dict[str, Any], part: Text) -> dict[str, Any]:
