@@ -12,7 +12,6 @@ from pathlib import Path
 
 import orjson
 
-from engine import upstreams
 from engine.agents.service import Agents
 from engine.chats.service import Chats
 from engine.doctor import Doctor
@@ -40,6 +39,7 @@ from engine.store.memory.store import MemoryStore
 from engine.store.ports import Store
 from engine.store.sqlite import copies
 from engine.store.sqlite.store import SqliteStore
+from engine.upstreams import Upstreams
 from engine.workflows.clockwork import Clockwork
 from engine.workflows.migrations import Migrations
 from engine.workflows.reports import Analytics
@@ -88,10 +88,11 @@ async def build(
     async with AsyncExitStack() as stack:
         store = await _open_store(settings, data_dir, world)
         stack.push_async_callback(store.close)
-        addresses, variables = upstreams.addresses(settings), upstreams.variables()
+        upstreams = Upstreams.of(settings)
+        addresses, variables = upstreams.addresses, upstreams.variables
         keys = Keys(store.shelf, world, OsKeyring.find, redactor.learn, addresses, variables=variables)
         if providers is None:
-            providers = upstreams.providers(settings, keys, world, data_dir / "logs")
+            providers = upstreams.providers(keys, world, data_dir / "logs")
         for provider in providers.values():
             stack.push_async_callback(provider.close)
         library = Library(data_dir / "models", lambda: world.now().date())

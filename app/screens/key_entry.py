@@ -11,15 +11,17 @@ if TYPE_CHECKING:
 _CHOICES = (
     Choice("openai", "OpenAI"),
     Choice("custom", "Custom endpoint", "CUSTOM_LLM_ENDPOINT"),
-    Choice("anthropic", "Anthropic", "kept; this version does not ask it yet"),
-    Choice("google", "Google", "kept; this version does not ask it yet"),
-    Choice("azure", "Azure OpenAI", "kept; this version does not ask it yet"),
+    Choice("anthropic", "Anthropic"),
+    Choice("google", "Google"),
+    Choice("azure", "Azure OpenAI", "AZURE_OPENAI_ENDPOINT"),
 )
 
 
 async def enter_key(screen: Place, engine: "Engine") -> None:
     """Ask for a key and keep it. Runs in a worker of `screen`, which shows what goes wrong."""
-    provider = await screen.app.push_screen_wait(Pick("Whose key?", _CHOICES))
+    known = {choice.id for choice in _CHOICES}
+    added = tuple(Choice(name, name, "your endpoint") for name in engine.provider_keys.providers if name not in known)
+    provider = await screen.app.push_screen_wait(Pick("Whose key?", (*_CHOICES, *added)))
     if provider is None:
         return
     about = "It goes to the system's keyring; without one it lives in memory for this run."

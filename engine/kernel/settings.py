@@ -167,9 +167,17 @@ class Settings:
         "Base address of Anthropic's API, with or without /v1.",
         "ANTHROPIC_BASE_URL",
     )  # fmt: skip
+    google_url: str = _setting(
+        "https://generativelanguage.googleapis.com", "providers.google.url", _url, "Base address of Google's API.",
+        "GOOGLE_BASE_URL",
+    )  # fmt: skip
     custom_url: str = _setting(
         "", "providers.custom.url", _url, "Base address of any other endpoint that speaks OpenAI's API.",
         "CUSTOM_LLM_ENDPOINT",
+    )  # fmt: skip
+    custom_models: str = _setting(
+        "", "providers.custom.models", _text, "Its models, parted by commas; it is asked for them when not set.",
+        "CUSTOM_LLM_MODEL",
     )  # fmt: skip
     embedded: bool = _setting(
         True, "providers.embedded.enabled", _flag, "Whether the embedded models may be used.",
@@ -182,6 +190,16 @@ class Settings:
     azure_endpoint: str = _setting(
         "", "providers.azure.endpoint", _url, "Address of an Azure OpenAI resource.",
         "AZURE_OPENAI_ENDPOINT",
+    )  # fmt: skip
+    azure_api_version: str = _setting(
+        "", "providers.azure.api_version", _text,
+        "`v1`, or the date of a classic version; 2024-10-21 when not set, v1 for an address that ends so.",
+        "AZURE_OPENAI_API_VERSION",
+    )  # fmt: skip
+    azure_deployments: str = _setting(
+        "", "providers.azure.deployments", _text,
+        "Its deployments and the models behind them: `my-chat=gpt-4o, my-vectors=text-embedding-3-small`.",
+        "AZURE_OPENAI_DEPLOYMENTS",
     )  # fmt: skip
     dial: str = _setting(
         "balanced", "routing.dial", _choice("quality", "balanced", "saving"),

@@ -6,6 +6,8 @@ from engine.kernel.errors import InvalidInput, NotFound
 from engine.keys.environment import VARIABLES
 from engine.keys.service import KeyInfo, Keys
 
+_WHERE: Mapping[str, str] = {"custom": "CUSTOM_LLM_ENDPOINT", "azure": "AZURE_OPENAI_ENDPOINT"}
+
 
 class ProviderKeys:
     """`addresses` is where each provider is asked, which its key is bound to; `changed` is told of a provider whose key
@@ -19,6 +21,11 @@ class ProviderKeys:
         variables: Mapping[str, tuple[str, ...]] = VARIABLES,
     ) -> None:
         self._keys, self._addresses, self._changed, self._variables = keys, addresses, changed, variables
+
+    @property
+    def providers(self) -> Sequence[str]:
+        """Those that take a key."""
+        return tuple(self._variables)
 
     def all(self) -> Sequence[KeyInfo]:
         """All keys, those of the environment first."""
@@ -44,7 +51,7 @@ class ProviderKeys:
             raise InvalidInput(
                 f"It is not known where {provider} is.",
                 why="A key is bound to the address it is for.",
-                fix="Set CUSTOM_LLM_ENDPOINT first." if provider == "custom" else "Set AZURE_OPENAI_ENDPOINT first.",
+                fix=f"Set {_WHERE.get(provider, f'endpoints.{provider}.url')} first.",
                 details={"path": "provider"},
             )
         return address

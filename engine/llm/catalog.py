@@ -56,7 +56,12 @@ def listed(providers: Iterable[ProviderStatus], taken: Iterable[str] = ()) -> It
 
 
 def named(name: str, models: Sequence[Model]) -> Iterator[Model]:
-    """The models that `name` means: `provider/name`, `name`, or `name` without `:latest`."""
+    """The models that `name` means: `provider/name`, `name`, or `name` without `:latest`; then those that are this
+    model under a name of their own, as deployments are."""
+    others = []
     for model in models:
         if name in (model.id, model.name) or (":" not in name and f"{name}:latest" in (model.name, model.id)):
             yield model
+        elif name and name == model.details.get("base_model"):
+            others.append(model)
+    yield from others

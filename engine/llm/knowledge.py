@@ -99,10 +99,11 @@ class Knowledge:
 
     def enriched(self, model: Model, on: date, host: str = "") -> Model:
         """`model` with what it does not say itself. `host` is where its provider is asked."""
-        known = None if model.local else self.find(model.provider, model.name, on, host, _base(model))
+        table = _detail(model, "catalog") or model.provider
+        known = None if model.local else self.find(table, model.name, on, host, _detail(model, "base_model"))
         if known is None:
             return model
-        told = model.provider in _TOLD or not known.abilities
+        told = table in _TOLD or not known.abilities or model.details.get("abilities") == "given"
         return replace(
             model,
             abilities=model.abilities if told else known.abilities,
@@ -181,9 +182,9 @@ def spellings(name: str) -> Iterator[str]:
     yield f"{whole}-preview"
 
 
-def _base(model: Model) -> str:
-    base = model.details.get("base_model")
-    return base if isinstance(base, str) else ""
+def _detail(model: Model, name: str) -> str:
+    told = model.details.get(name)
+    return told if isinstance(told, str) else ""
 
 
 def _known(name: str, row: Mapping[str, Any], on: date, dates: Mapping[str, str]) -> Known:

@@ -65,7 +65,8 @@ class Site:
                     one.context,
                     price=one.price,
                     most_output=one.most_output,
-                    details={"base_model": one.base} if one.base else {},
+                    details=({"base_model": one.base} if one.base else {})
+                    | ({"abilities": "given"} if one.abilities else {}),
                 )
             )
             for one in self.given
