@@ -7,13 +7,11 @@ say; and its request timeout begins anew with every byte. What two programs coul
 
 import asyncio
 import re
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
-from sanic.exceptions import BadRequest
+from sanic.exceptions import BadRequest, RequestCancelled
 from sanic.http import Http
 from sanic.server.protocols.websocket_protocol import WebSocketProtocol
 from sanic.signals import SignalRouter
@@ -82,15 +80,38 @@ class Signals(SignalRouter):
 class StrictHttp(Http):
     """Reads requests for `Protocol`. The app's context has `limits` and `edge`."""
 
-    __slots__ = ("_body_until",)
+    __slots__ = ("_until",)
 
     protocol: Any
     request_body: Any  # True, "chunked" or None
 
+    def __init__(self, protocol: Any) -> None:
+        super().__init__(protocol)  # type: ignore[no-untyped-call]
+        self._receive_more = self._receive_in_time  # type: ignore[method-assign]
+        self.dispatch = _nobody_listens
+        self._until: float | None = None
+
+    def init_for_request(self) -> None:
+        super().init_for_request()  # type: ignore[no-untyped-call]
+        self._until = None
+
+    async def _receive_in_time(self) -> None:
+        """Wait for bytes, until the time that there is for the head or the body. What is there already is not waited
+        for, and takes no timer."""
+        if self._until is None:
+            await self.protocol.receive_more()
+            return
+        try:
+            async with asyncio.timeout_at(self._until):
+                await self.protocol.receive_more()
+        except TimeoutError:
+            raise TooSlow("It took too long to send it.") from None
+
     async def http1_request_header(self) -> None:
-        async with _within(self.protocol.limits.head_s):
-            await super().http1_request_header()  # type: ignore[no-untyped-call]
-        self._body_until = asyncio.get_running_loop().time() + self.protocol.limits.body_s
+        now = asyncio.get_running_loop().time
+        self._until = now() + self.protocol.limits.head_s
+        await super().http1_request_header()  # type: ignore[no-untyped-call]
+        self._until = now() + self.protocol.limits.body_s
         try:
             check_head(self.request.head)
             self.protocol.app.ctx.edge.admit(self.request)
@@ -100,10 +121,9 @@ class StrictHttp(Http):
 
     async def read(self) -> bytes | None:
         try:
-            async with _within(self._body_until - asyncio.get_running_loop().time()):
-                if self.request_body == "chunked" and self.request_bytes_left == 0:
-                    await self._check_chunk_line()
-                data: bytes | None = await super().read()
+            if self.request_body == "chunked" and self.request_bytes_left == 0:
+                await self._check_chunk_line()
+            data: bytes | None = await super().read()
         except BadRequest:
             self.request_body, self.keep_alive = None, False  # what is left cannot be told from a next request
             raise
@@ -134,7 +154,12 @@ class Protocol(WebSocketProtocol):
         # Sanic puts an empty `alt-svc` in each head and takes it out only when it rewrites its own source (TOUCHUP)
         if data.startswith(b"HTTP/1.1 "):
             data = data.replace(b"alt-svc: \r\n", b"", 1)
-        await super().send(data)  # type: ignore[no-untyped-call]
+        if not self._can_write.is_set():
+            await self._can_write.wait()
+        if self.transport.is_closing():
+            raise RequestCancelled
+        self.transport.write(data)
+        self._time = asyncio.get_running_loop().time()
 
     def finish(self) -> "asyncio.Task[None] | None":
         """Take no more requests. Gives the task of the one that is being answered."""
@@ -145,10 +170,5 @@ class Protocol(WebSocketProtocol):
         return task
 
 
-@asynccontextmanager
-async def _within(seconds: float) -> AsyncIterator[None]:
-    try:
-        async with asyncio.timeout(seconds):
-            yield
-    except TimeoutError:
-        raise TooSlow("It took too long to send it.") from None
+async def _nobody_listens(*_: object, **__: object) -> None:
+    """Sanic's signals of a connection, which would be looked for in vain."""

@@ -27,6 +27,7 @@ _LOOKS_SECRET = re.compile(
 )
 _NAMES_SECRET = re.compile(rf"{_LEADS}$", re.I)
 _MASK = "•••"
+_PLAIN = {str, float, bool, type(None)}
 
 
 class Redactor:
@@ -42,6 +43,15 @@ class Redactor:
         for secret in sorted(self._known, key=len, reverse=True):  # one may be the beginning of another
             text = text.replace(secret, _MASK)
         return _LOOKS_SECRET.sub(lambda match: (match["lead"] or "") + _MASK, text)
+
+    def clean_line(self, facts: Mapping[str, object]) -> Any:
+        """`facts` as `clean_json` gives them. Of what nearly all lines are, plain values without a secret, only one
+        look is taken, over all of them."""
+        plain = all(type(value) in _PLAIN or _is_small(value) for value in facts.values())
+        text = "\n".join([*facts, *(value for value in facts.values() if isinstance(value, str))])
+        if plain and not any(map(_NAMES_SECRET.search, facts)) and text.isascii() and self.clean(text) == text:
+            return facts
+        return self.clean_json(facts)
 
     def clean_json(self, value: object) -> Any:
         """`value` as plain JSON, each text in it cleaned before quotes and backslashes hide what is in it."""
@@ -59,6 +69,10 @@ class Redactor:
                 return [self.clean_json(item) for item in value]
             case _:
                 return self.clean(_valid(str(value)))
+
+
+def _is_small(value: object) -> bool:
+    return type(value) is int and -(2**63) <= value < 2**64
 
 
 def _names_secret(key: object, value: object) -> bool:
@@ -86,7 +100,7 @@ class _JsonLines(logging.Formatter):
         line.update(getattr(record, "facts", {}))
         if record.exc_info:
             line["traceback"] = self.formatException(record.exc_info)
-        return orjson.dumps(self._redactor.clean_json(line)).decode()
+        return orjson.dumps(self._redactor.clean_line(line)).decode()
 
 
 def open_log(target: Path | IO[str], level: str, redactor: Redactor) -> logging.Handler:

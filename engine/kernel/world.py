@@ -5,7 +5,6 @@ Only this file touches them. `World.real()` is the machine's; tests build a `Wor
 
 import asyncio
 import os
-import random
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
@@ -13,6 +12,24 @@ from datetime import UTC, datetime
 
 _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"  # Crockford's base 32
 _PAIRS = [first + second for first in _ALPHABET for second in _ALPHABET]
+
+
+class _Entropy:
+    """The system's randomness, fetched by the page: a call for each id would cost more than all the rest of it."""
+
+    def __init__(self) -> None:
+        self._left = b""
+        os.register_at_fork(after_in_child=self._forget)
+
+    def bits(self, count: int) -> int:
+        size = (count + 7) // 8
+        if len(self._left) < size:
+            self._left = os.urandom(max(size, 1024))
+        taken, self._left = self._left[:size], self._left[size:]
+        return int.from_bytes(taken, "big") >> (size * 8 - count)
+
+    def _forget(self) -> None:
+        self._left = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +47,8 @@ class World:
     @classmethod
     def real(cls, environ: Mapping[str, str] | None = None) -> "World":
         """This machine; `environ` instead of its environment, when given."""
-        bits = random.SystemRandom().getrandbits
-        return cls(lambda: datetime.now(UTC), time.monotonic, bits, os.environ if environ is None else environ)
+        environ = os.environ if environ is None else environ
+        return cls(lambda: datetime.now(UTC), time.monotonic, _Entropy().bits, environ)
 
     def new_id(self) -> str:
         """A ULID (github.com/ulid/spec): 26 characters, in order of time, also within one millisecond."""

@@ -112,6 +112,11 @@ class Accounts:
 
     # Budgets
 
+    @property
+    def has_budgets(self) -> bool:
+        """Whether there are any, as far as they were looked at."""
+        return bool(self._budgets)
+
     async def budgets(self) -> Sequence[Budget]:
         if self._budgets is None:
             found = await self._shelf.list(_KIND, limit=MOST_BUDGETS)

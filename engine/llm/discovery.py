@@ -37,6 +37,8 @@ class Discovery:
 
     async def first_round(self, within_s: float) -> None:
         """Wait until each provider was asked once, but no longer than `within_s`."""
+        if all(seen.is_set() for seen in self._seen.values()):
+            return
         with suppress(TimeoutError):
             async with asyncio.timeout(within_s):
                 for seen in self._seen.values():

@@ -188,10 +188,10 @@ class Llm:
             async with _deadline(until):
                 opened = await self._raced(attempts, request.preferences.hedge_ms)
         except CircuitBreakerError as error:
-            await self._end(run, _asked_last(run, attempts, decision), error.code)
+            self._end(run, _asked_last(run, attempts, decision), error.code)
             raise
         except asyncio.CancelledError:
-            await asyncio.shield(self._end(run, _asked_last(run, attempts, decision), "cancelled"))
+            self._end(run, _asked_last(run, attempts, decision), "cancelled")
             raise
         run.first = self._world.monotonic()
         target = opened.target
@@ -271,6 +271,9 @@ class Llm:
                 if run.keeps:
                     kept.append(chunk)
                 yield chunk
+                if until is None:
+                    chunk = await anext(opened.stream, None)
+                    continue
                 async with _deadline(until):
                     chunk = await anext(opened.stream, None)
         except Exception as problem:
@@ -287,7 +290,8 @@ class Llm:
                 self._learn(run, target)
                 if run.keeps and isinstance(run.request, ChatRequest):
                     self._remembered.put(run.request, target.model, tuple(kept))
-            answer.record = await asyncio.shield(self._end(run, target.model, error))
+            answer.record = self._end(run, target.model, error)
+            await self._reached(answer.record)
 
     async def _again(self, run: _Run, model: Model, chunks: Sequence[Chunk]) -> Answer:
         """The answer that the same request had before; it costs nothing."""
@@ -302,7 +306,8 @@ class Llm:
                     yield replace(chunk, usage=Usage(), cost_usd=Decimal(0)) if isinstance(chunk, Finished) else chunk
             finally:
                 run.usage, run.cost_usd = Usage(), Decimal(0)
-                answer.record = await asyncio.shield(self._end(run, model, ""))
+                answer.record = self._end(run, model, "")
+                await self._reached(answer.record)
 
         answer.chunks = replay()
         await anext(answer.chunks)
@@ -347,7 +352,7 @@ class Llm:
             raise
         finally:
             _asked_last(run, attempts, decision)
-            await asyncio.shield(self._end(run, model, error))
+            await self._reached(self._end(run, model, error))
 
     async def test(self, provider: str) -> Sequence[Model]:
         """Ask a provider with the key it has now. Raises NotFound, and what the provider raises."""
@@ -433,7 +438,12 @@ class Llm:
             self._accounts.release(hold)
             run.holds.remove(hold)
 
-    async def _end(self, run: _Run, model: Model, error: str) -> RequestRecord:
+    async def _reached(self, record: RequestRecord) -> None:
+        """Say it where a request has brought a budget to its warning or its end."""
+        if self._accounts is not None and self._accounts.has_budgets:
+            await asyncio.shield(self._accounts.ended(record))
+
+    def _end(self, run: _Run, model: Model, error: str) -> RequestRecord:
         usage = run.usage or Usage(counted=False)
         now = self._world.monotonic()
         decision = run.decision.as_json()
@@ -475,13 +485,9 @@ class Llm:
         content = None
         if accounts is not None and accounts.keeps_content and isinstance(run.request, ChatRequest):
             content = content_of(run.request, run.said)
-        try:
-            await self._journal.record(record, content)
-        finally:
-            for hold in list(run.holds):
-                self._let_go(run, hold)
-        if accounts is not None:
-            await accounts.ended(record)
+        self._journal.record_soon(record, content)
+        for hold in list(run.holds):
+            self._let_go(run, hold)
         self._bus.publish([RequestEnded(record)])
         return record
 

@@ -23,25 +23,28 @@ _Origin = tuple[str, str, int]
 
 
 class Transport(httpx.AsyncBaseTransport):
-    """Requests with their whole body in memory; answers as they come. `connect_s` bounds a new connection."""
+    """Requests with their whole body in memory; answers as they come. `connect_s` bounds a new connection, `first_s`
+    the time from the request to the first byte of the answer's body, `idle_s` that between two pieces of it."""
 
-    def __init__(self, context: ssl.SSLContext | None, connect_s: float) -> None:
-        self._context, self._connect_s = context, connect_s
+    def __init__(
+        self, context: ssl.SSLContext | None, connect_s: float, first_s: float = 60.0, idle_s: float = 60.0
+    ) -> None:
+        self._context, self._connect_s, self._first_s, self._idle_s = context, connect_s, first_s, idle_s
         self._idle: dict[_Origin, deque[tuple[float, _Connection]]] = {}
         self._closed = False
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Raises httpx's ConnectError, ConnectTimeout, ReadError and RemoteProtocolError."""
+        """Raises httpx's ConnectError, ConnectTimeout, ReadTimeout, ReadError and RemoteProtocolError."""
         head, body = _head(request), await request.aread()
-        origin = _origin(request.url)
+        origin, until = _origin(request.url), asyncio.get_running_loop().time() + self._first_s
         connection = self._idle_one(origin) or await self._connect(origin)
         try:
-            connection.send(head + body)
+            connection.ask(head + body, until)
             status, headers = await connection.begun()
         except BaseException:
             connection.abort()
             raise
-        return httpx.Response(status, headers=headers, stream=_Stream(self, origin, connection), request=request)
+        return httpx.Response(status, headers=headers, stream=_Stream(self, origin, connection, self._idle_s), request=request)
 
     async def aclose(self) -> None:
         self._closed = True
@@ -88,13 +91,17 @@ class Transport(httpx.AsyncBaseTransport):
 class _Stream(httpx.AsyncByteStream):
     """The body of an answer. Closing it before its end closes the connection."""
 
-    def __init__(self, transport: Transport, origin: _Origin, connection: "_Connection") -> None:
-        self._transport, self._origin = transport, origin
+    def __init__(self, transport: Transport, origin: _Origin, connection: "_Connection", idle_s: float) -> None:
+        self._transport, self._origin, self._idle_s = transport, origin, idle_s
         self._connection: _Connection | None = connection
 
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        while self._connection is not None and (data := await self._connection.next()):
-            yield data
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self
+
+    async def __anext__(self) -> bytes:
+        if self._connection is None or not (data := await self._connection.next(self._idle_s)):
+            raise StopAsyncIteration
+        return data
 
     async def aclose(self) -> None:
         if self._connection is not None:
@@ -107,7 +114,10 @@ class _Connection(asyncio.Protocol):
 
     def __init__(self) -> None:
         self._transport: asyncio.Transport | None = None
+        self._loop = asyncio.get_running_loop()
         self._waiter: asyncio.Future[None] | None = None
+        self._alarm: asyncio.TimerHandle | None = None
+        self._until = 0.0
         self._resting = False
         self._begin()
 
@@ -127,8 +137,10 @@ class _Connection(asyncio.Protocol):
         alive = self._transport is not None and not self._transport.is_closing() and self._broken is None
         return alive and self._complete and self._stays
 
-    def send(self, data: bytes) -> None:
+    def ask(self, data: bytes, until: float) -> None:
+        """Send a request. Of its answer's body something must be there by `until`."""
         assert self._transport is not None
+        self._until = until
         self._transport.write(data)
 
     async def begun(self) -> tuple[int, list[tuple[bytes, bytes]]]:
@@ -137,13 +149,14 @@ class _Connection(asyncio.Protocol):
             await self._more()
         return self._status, self._headers
 
-    async def next(self) -> bytes:
-        """What has come of the body, all of it at once; empty at its end."""
+    async def next(self, idle_s: float) -> bytes:
+        """What has come of the body, all of it at once; empty at its end. The next piece has `idle_s` to come."""
         while not self._received and not self._complete:
             await self._more()
         data = b"".join(self._received)
         self._received.clear()
         self._size = 0
+        self._until = self._loop.time() + idle_s
         if self._paused and self._transport is not None:
             self._paused = False
             self._transport.resume_reading()
@@ -151,6 +164,7 @@ class _Connection(asyncio.Protocol):
 
     def rest(self) -> None:
         self._resting = True
+        self._quiet()
 
     def wake(self) -> bool:
         """Whether it can be used again."""
@@ -161,17 +175,36 @@ class _Connection(asyncio.Protocol):
         return True
 
     def abort(self) -> None:
+        self._quiet()
         if self._transport is not None:
             self._transport.abort()
 
     async def _more(self) -> None:
         if self._broken is not None:
             raise self._broken
-        self._waiter = asyncio.get_running_loop().create_future()
+        self._waiter = self._loop.create_future()
+        if self._alarm is None:
+            self._ring()
         try:
             await self._waiter
         finally:
             self._waiter = None
+
+    def _ring(self) -> None:
+        """One alarm goes with a connection, and is set anew only when it rings: setting one for each piece of an answer
+        would cost more than reading the piece."""
+        self._alarm = None
+        if self._waiter is None or self._waiter.done():
+            return
+        if self._loop.time() < self._until:
+            self._alarm = self._loop.call_at(self._until, self._ring)
+        else:
+            self._waiter.set_exception(httpx.ReadTimeout("nothing came in time"))
+
+    def _quiet(self) -> None:
+        if self._alarm is not None:
+            self._alarm.cancel()
+            self._alarm = None
 
     def _wake(self) -> None:
         if self._waiter is not None and not self._waiter.done():

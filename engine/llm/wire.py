@@ -13,6 +13,7 @@ import ssl
 from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
 from contextlib import aclosing, contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import lru_cache
 from ipaddress import ip_address
 from typing import Any, Protocol, TypeVar
 from urllib.parse import quote, urlencode, urlsplit
@@ -352,24 +353,24 @@ class Wire:
         request, model = self._request(ask), ask.model
         first_s, idle_s = self.deadlines.first_byte_s, self.deadlines.idle_s
         late = f"Not one byte of an answer came within {first_s:g} s."
-        until = asyncio.get_running_loop().time() + first_s
         with self._translated(model, late):
-            async with asyncio.timeout_at(until):
-                response = await self._open().handle_async_request(request)
+            response = await self._open().handle_async_request(request)
         try:
             if response.status_code != httpx.codes.OK:
                 raise await self._refused(response, ask)
             await self._must_be(ask.accept, response, model)
-            chunks = response.aiter_raw()
+            assert isinstance(response.stream, httpx.AsyncByteStream)
+            chunks = aiter(response.stream)
             while True:
-                with self._translated(model, late):
-                    async with asyncio.timeout_at(until):
-                        chunk = await anext(chunks, None)
+                try:
+                    chunk = await anext(chunks, None)
+                except Exception as error:
+                    with self._translated(model, late):
+                        raise error
                 if chunk is None:
                     return
                 yield chunk
                 late = f"It fell silent for {idle_s:g} s."
-                until = asyncio.get_running_loop().time() + idle_s
         finally:
             await response.aclose()
 
@@ -378,7 +379,8 @@ class Wire:
             # Nothing can be verified over plain HTTP, so reading the certificates is left out there.
             secure = self.address.url.startswith("https:")
             context = httpx.create_ssl_context(trust_env=False) if secure else None
-            self._transport = Transport(context, self.deadlines.connect_s)
+            limits = self.deadlines
+            self._transport = Transport(context, limits.connect_s, limits.first_byte_s, limits.idle_s)
         return self._transport
 
     def _request(self, ask: "_Ask") -> httpx.Request:
@@ -395,7 +397,7 @@ class Wire:
         if content is not None:
             ours["content-type"] = "application/x-www-form-urlencoded" if ask.form else "application/json"
         headers = {**self._headers, **ask.headers, **ours, **keys}
-        return httpx.Request(ask.method, f"{self.address.url}{ask.path}", headers=headers, content=content)
+        return httpx.Request(ask.method, _url(f"{self.address.url}{ask.path}"), headers=headers, content=content)
 
     async def _must_be(self, accept: str, response: httpx.Response, model: str) -> None:
         """Refuse an answer of another kind: a page of a proxy, or an error that came with status 200."""
@@ -488,6 +490,9 @@ def _page(problem: Any, server: str) -> str:
     title = re.search(r"<title[^>]*>\s*(.{1,200}?)\s*</title>", text, re.S | re.I)
     called = f" that is called {shown(' '.join(title[1].split()), 60)}" if title else ""
     return called + (f", sent by {shown(server, 40)}" if server else "")
+@lru_cache(maxsize=256)
+def _url(text: str) -> httpx.URL:
+    return httpx.URL(text)
 
 
 def _forms(header: str) -> set[str]:

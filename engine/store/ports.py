@@ -348,6 +348,11 @@ class Journal(Protocol):
         """Keep a request, with what was said in it where the user wants that, and add it to the sums."""
         ...
 
+    def record_soon(self, record: RequestRecord, content: Mapping[str, Any] | None = None) -> None:
+        """The same without waiting for the disk: an answer is not kept back for its log. Whatever is read from here
+        on has it; when it cannot be kept, the program's log says so."""
+        ...
+
     async def request(self, request_id: str) -> RequestRecord | None: ...
 
     async def content(self, request_id: str) -> Mapping[str, Any] | None:

@@ -274,6 +274,9 @@ class MemoryJournal:
     _sums: dict[SpendKey, SpendSums] = field(default_factory=dict)
 
     async def record(self, record: RequestRecord, content: Mapping[str, Any] | None = None) -> None:
+        self.record_soon(record, content)
+
+    def record_soon(self, record: RequestRecord, content: Mapping[str, Any] | None = None) -> None:
         self._records[record.id] = record
         if content is not None:
             self._contents[record.id] = codec.dumps(dict(content))

@@ -1,5 +1,7 @@
 """The request log in SQLite, and the sums that are kept with it."""
 
+import asyncio
+import logging
 import sqlite3
 from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import date, datetime, timedelta
@@ -24,35 +26,39 @@ _SUMS = (
     "compared_usd"
 )
 _MOST_FORGOTTEN = 1_000  # in one transaction
+_New = tuple[Row, SpendKey, SpendSums, str | None]
+log = logging.getLogger("store")
 
 
 class SqliteJournal:
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._newest: asyncio.Future[None] | None = None
 
     async def record(self, record: RequestRecord, content: Mapping[str, Any] | None = None) -> None:
-        row, key = _row(record), spend_key(record)
+        await self._put(record, content)
+
+    def record_soon(self, record: RequestRecord, content: Mapping[str, Any] | None = None) -> None:
+        self._put(record, content).add_done_callback(_complain)
+
+    def _put(self, record: RequestRecord, content: Mapping[str, Any] | None) -> "asyncio.Future[None]":
         said = None if content is None else codec.dumps(dict(content))
+        new = _row(record), spend_key(record), SpendSums.of(record), said
+        self._newest = self._database.write_together(_insert, new)
+        return self._newest
 
-        def write(connection: sqlite3.Connection) -> None:
-            connection.execute(f"insert into requests({_REQUEST}) values ({marks(_REQUEST)})", row)
-            if said is not None:
-                connection.execute("insert into contents values (?, ?)", (record.id, said))
-            cells = _key_row(key)
-            found = connection.execute(f"select {_SUMS} from sums where ({_KEY}) = ({marks(_KEY)})", cells).fetchone()
-            sums = SpendSums.of(record) + (_sums(found) if found else SpendSums())
-            connection.execute(
-                f"insert or replace into sums({_KEY}, {_SUMS}) values ({marks(_KEY)}, {marks(_SUMS)})",
-                (*cells, *_sums_row(sums)),
-            )
-
-        await self._database.write(write)
+    async def _settled(self) -> None:
+        """What was recorded can be read: writes are done in their order."""
+        if self._newest is not None and not self._newest.done():
+            await asyncio.wait([self._newest])
 
     async def request(self, request_id: str) -> RequestRecord | None:
+        await self._settled()
         rows = await self._database.read(f"select {_REQUEST} from requests where id = ?", (request_id,))
         return _record(rows[0]) if rows else None
 
     async def content(self, request_id: str) -> Mapping[str, Any] | None:
+        await self._settled()
         rows = await self._database.read("select body from contents where request = ?", (request_id,))
         return codec.loads(rows[0][0]) if rows else None
 
@@ -60,6 +66,7 @@ class SqliteJournal:
         return await self.requests(RequestQuery(first=limit))
 
     async def requests(self, query: RequestQuery) -> Sequence[RequestRecord]:
+        await self._settled()
         wanted: dict[str, Any] = {
             "provider = ?": query.provider,
             "model = ?": query.model,
@@ -78,6 +85,7 @@ class SqliteJournal:
         return [_record(row) for row in rows]
 
     async def every(self) -> AsyncIterator[RequestRecord]:
+        await self._settled()
         after = ""
         while True:
             page = await self._database.read(
@@ -96,6 +104,7 @@ class SqliteJournal:
     async def sums(
         self, since: date, until: date, *, app: str | None = None, workflow: str | None = None
     ) -> Sequence[tuple[SpendKey, SpendSums]]:
+        await self._settled()
         found = await self._database.read(
             f"select {_KEY}, {_SUMS} from sums where day >= ? and day < ? and (? is null or app = ?) "
             f"and (? is null or workflow = ?) order by {_KEY}",
@@ -118,6 +127,31 @@ class SqliteJournal:
         while gone := await self._database.write(write):
             forgotten += gone
         return forgotten
+
+
+def _insert(connection: sqlite3.Connection, new: Sequence[_New]) -> Sequence[None]:
+    """Requests that were recorded beside each other, and what they add to the sums."""
+    rows = [row for row, _, _, _ in new]
+    connection.executemany(f"insert into requests({_REQUEST}) values ({marks(_REQUEST)})", rows)
+    said = [(row[0], body) for row, _, _, body in new if body is not None]
+    if said:
+        connection.executemany("insert into contents values (?, ?)", said)
+    added: dict[SpendKey, SpendSums] = {}
+    for _, key, sums, _ in new:
+        added[key] = sums + added[key] if key in added else sums
+    for key, sums in added.items():
+        cells = _key_row(key)
+        found = connection.execute(f"select {_SUMS} from sums where ({_KEY}) = ({marks(_KEY)})", cells).fetchone()
+        connection.execute(
+            f"insert or replace into sums({_KEY}, {_SUMS}) values ({marks(_KEY)}, {marks(_SUMS)})",
+            (*cells, *_sums_row(sums + _sums(found) if found else sums)),
+        )
+    return [None] * len(new)
+
+
+def _complain(written: "asyncio.Future[None]") -> None:
+    if not written.cancelled() and (error := written.exception()):
+        log.error("a request was not recorded", extra={"facts": {"why": str(error)}})
 
 
 def _row(record: RequestRecord) -> Row:
