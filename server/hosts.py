@@ -6,6 +6,7 @@ and an Origin, where there is one, must be this machine's or one that was allowe
 
 import re
 from collections.abc import Collection
+from functools import lru_cache
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
@@ -22,6 +23,7 @@ def is_this_machine(host: str) -> bool:
         return False
 
 
+@lru_cache(maxsize=64)
 def names_this_machine(header: str) -> bool:
     """Whether a Host header, with or without a port, means this machine."""
     found = _HOST.fullmatch(header)

@@ -38,13 +38,8 @@ class Form:
 
 
 async def whole(opening: Opening) -> tuple[Answer, Completion]:
-    """An answer to its end. Cancelled, or failing, it leaves nothing open."""
-    task = asyncio.ensure_future(opening)
-    try:
-        answer = await asyncio.shield(task)
-    except BaseException:
-        await abandon(task)
-        raise
+    """An answer to its end. Cancelled, or failing, it leaves nothing open: `opening` itself closes what it has opened."""
+    answer = await opening
     return answer, await answer.whole()
 
 

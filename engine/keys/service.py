@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TypeVar, cast
 from urllib.parse import urlsplit
 
@@ -197,6 +198,7 @@ async def _on_thread(call: Callable[[], T]) -> T:
     return await answer
 
 
+@lru_cache(maxsize=256)
 def origin_of(address: str) -> str:
     """Scheme, host and port of an address: what a key is bound to. Raises InvalidInput for what is no address."""
     try:

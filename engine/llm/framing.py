@@ -30,6 +30,10 @@ class _Tail:
         self._pieces: list[bytes] = []
         self._size = 0
 
+    @property
+    def size(self) -> int:
+        return self._size
+
     def whole(self, pieces: Iterable[bytes]) -> list[bytes]:
         """The lines that are complete now. `pieces` is new data, split at its line ends."""
         lines: list[bytes] = []
@@ -89,6 +93,8 @@ class Events:
 
     def feed(self, data: bytes) -> list[Event]:
         """The events that `data` completes. Raises FrameTooLong."""
+        if plain := self._plain(data):
+            return plain
         if self._after_cr and data.startswith(b"\n"):  # the second half of a CRLF that was split
             data = data[1:]
             self._after_cr = False
@@ -96,6 +102,18 @@ class Events:
             self._after_cr = data.endswith(b"\r")
         events = (self._line(line) for line in self._tail.whole(_ANY_LINE_END.split(data)))
         return [event for event in events if event is not None]
+
+    def _plain(self, data: bytes) -> list[Event]:
+        """The events of what nearly every server sends: whole ones, each a line of data and an empty line. None for
+        anything else."""
+        between = not (self._data or self._name or self._tail.size)
+        if not between or not data.endswith(b"\n\n") or b"\r" in data or len(data) > self._limit:
+            return []
+        found = data[:-2].split(b"\n\n")
+        if not all(one.startswith(b"data: ") and b"\n" not in one for one in found):
+            return []
+        self._at_start = self._after_cr = False
+        return [Event(one[6:].decode("utf-8", "replace")) for one in found]
 
     def end(self) -> list[Event]:
         """An event whose lines are complete and only the empty line after it is missing.

@@ -7,6 +7,7 @@ followed, decoded or remembered here. RFC 9112.
 """
 
 import asyncio
+import re
 import ssl
 from collections import deque
 from collections.abc import AsyncIterator, Mapping
@@ -19,6 +20,7 @@ IDLE_S = 30.0
 MOST_IDLE = 64
 MOST_HEAD_BYTES = 64 * 1024
 _HIGH_WATER, _LOW_WATER = 256 * 1024, 64 * 1024
+_CONTROL = re.compile(rb"[\x00-\x08\x0a-\x1f]")
 _Origin = tuple[str, str, int]
 
 
@@ -290,7 +292,7 @@ def _head(request: httpx.Request) -> bytes:
     """The request's head. Raises httpx.LocalProtocolError for a header that would end a line."""
     lines = [b"%s %s HTTP/1.1" % (request.method.encode(), request.url.raw_path)]
     for name, value in request.headers.raw:
-        if any(byte < 32 and byte != 9 for byte in value) or b":" in name or not name.strip():
+        if _CONTROL.search(value) or b":" in name or not name.strip():
             raise httpx.LocalProtocolError(f"the header {name.decode('ascii', 'replace')} cannot be sent")
         lines.append(b"%s: %s" % (name, value))
     return b"\r\n".join([*lines, b"", b""])

@@ -396,7 +396,7 @@ class Wire:
         content = None if ask.body is None else urlencode(ask.body).encode() if ask.form else encoded(ask.body)
         if content is not None:
             ours["content-type"] = "application/x-www-form-urlencoded" if ask.form else "application/json"
-        headers = {**self._headers, **ask.headers, **ours, **keys}
+        headers = _headers(tuple({**self._headers, **ask.headers, **ours, **keys}.items()))
         return httpx.Request(ask.method, _url(f"{self.address.url}{ask.path}"), headers=headers, content=content)
 
     async def _must_be(self, accept: str, response: httpx.Response, model: str) -> None:
@@ -490,6 +490,13 @@ def _page(problem: Any, server: str) -> str:
     title = re.search(r"<title[^>]*>\s*(.{1,200}?)\s*</title>", text, re.S | re.I)
     called = f" that is called {shown(' '.join(title[1].split()), 60)}" if title else ""
     return called + (f", sent by {shown(server, 40)}" if server else "")
+
+
+@lru_cache(maxsize=256)
+def _headers(items: tuple[tuple[str, str], ...]) -> httpx.Headers:
+    return httpx.Headers(items)
+
+
 @lru_cache(maxsize=256)
 def _url(text: str) -> httpx.URL:
     return httpx.URL(text)
