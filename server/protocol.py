@@ -87,8 +87,8 @@ class StrictHttp(Http):
 
     def __init__(self, protocol: Any) -> None:
         super().__init__(protocol)  # type: ignore[no-untyped-call]
-        self._receive_more = self._receive_in_time  # type: ignore[method-assign]
-        self.dispatch = _nobody_listens
+        self._receive_more = self._receive_in_time
+        self.dispatch = _nobody_listens  # type: ignore[assignment]
         self._until: float | None = None
 
     def init_for_request(self) -> None:
@@ -156,7 +156,7 @@ class Protocol(WebSocketProtocol):
             data = data.replace(b"alt-svc: \r\n", b"", 1)
         if not self._can_write.is_set():
             await self._can_write.wait()
-        if self.transport.is_closing():
+        if self.transport is None or self.transport.is_closing():
             raise RequestCancelled
         self.transport.write(data)
         self._time = asyncio.get_running_loop().time()

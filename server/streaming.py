@@ -38,7 +38,7 @@ class Form:
 
 
 async def whole(opening: Opening) -> tuple[Answer, Completion]:
-    """An answer to its end. Cancelled, or failing, it leaves nothing open: `opening` itself closes what it has opened."""
+    """An answer to its end. Cancelled, or failing, it leaves nothing open: `opening` closes what it has opened."""
     answer = await opening
     return answer, await answer.whole()
 

@@ -41,7 +41,7 @@ async def _serve(loaded: Loaded, world: World, redactor: Redactor, as_json: bool
         _say_ready(serving, as_json)
         gc.collect()
         gc.freeze()  # what is there now stays; looking through it again and again would only make pauses
-        gc.set_threshold(10_000, 50, 100)
+        gc.set_threshold(50_000, 50, 100)
         await stopped.wait()
 
 

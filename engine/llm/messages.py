@@ -257,9 +257,13 @@ Chunk: TypeAlias = TextDelta | ReasoningDelta | ToolCallDelta | Noted | Finished
 
 @dataclass(frozen=True, slots=True)
 class EmbeddingRequest:
+    """Texts to be embedded. `token_ids` are the same, as a client sent them for OpenAI's tokenizer: who has it takes
+    them."""
+
     model: str
     inputs: tuple[str, ...]
     dimensions: int | None = None
+    token_ids: tuple[tuple[int, ...], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,7 +46,9 @@ class Transport(httpx.AsyncBaseTransport):
         except BaseException:
             connection.abort()
             raise
-        return httpx.Response(status, headers=headers, stream=_Stream(self, origin, connection, self._idle_s), request=request)
+        return httpx.Response(
+            status, headers=headers, stream=_Stream(self, origin, connection, self._idle_s), request=request
+        )
 
     async def aclose(self) -> None:
         self._closed = True

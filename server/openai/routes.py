@@ -13,6 +13,7 @@ from engine.engine import Engine
 from engine.kernel.errors import InvalidInput, NotFound
 from engine.llm.answering import Answer
 from engine.llm.messages import Finished, Noted
+from engine.llm.token_ids import vocabulary
 from server.bodies import read
 from server.edge import json_body, json_response
 from server.errors import openai_body
@@ -135,6 +136,8 @@ class OpenAIRoutes:
 
     async def embeddings(self, request: Request) -> HTTPResponse:
         asked = read(EmbeddingsRequest, json_body(request))
+        if asked.token_ids:
+            await asyncio.to_thread(vocabulary)  # read once, and not in the loop
         found = await self.engine.llm.embed(asked.request(), caller_of(request, "openai"))
         return json_response(wire.embeddings_json(found, asked.encoding_format))
 

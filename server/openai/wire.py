@@ -42,6 +42,7 @@ from engine.llm.messages import (
 from engine.llm.model import Model, Price, ProviderStatus
 from engine.llm.refusals import encoded
 from engine.llm.routing import Policy
+from engine.llm.token_ids import text_of
 from engine.store.ports import RequestRecord
 from server.bodies import Extension, Loose, Open
 from server.openai import sse
@@ -192,18 +193,20 @@ class EmbeddingsRequest(Loose):
     encoding_format: Literal["float", "base64"] | None = "float"
     dimensions: int | None = Field(None, ge=1)
 
+    @property
+    def token_ids(self) -> tuple[tuple[int, ...], ...]:
+        """The inputs, when they were sent as token ids."""
+        given = self.input if isinstance(self.input, list) else []
+        if given and isinstance(given[0], int):
+            return (tuple(one for one in given if isinstance(one, int)),)
+        return tuple(tuple(one) for one in given if isinstance(one, list))
+
     def request(self) -> EmbeddingRequest:
-        """The request in our words. Raises InvalidInput for token ids, which mean something to one tokenizer only."""
-        inputs = [self.input] if isinstance(self.input, str) else self.input
-        texts = [text for text in inputs if isinstance(text, str)]
-        if len(texts) != len(inputs):
-            raise InvalidInput(
-                "The input is token ids, not text.",
-                why="They mean something to one tokenizer only.",
-                fix="Send text; in LangChain set check_embedding_ctx_length=False.",
-                details=_at("input"),
-            )
-        return EmbeddingRequest(self.model, tuple(texts), self.dimensions)
+        """The request in our words. Raises InvalidInput for token ids that are not of OpenAI's embeddings."""
+        if ids := self.token_ids:
+            return EmbeddingRequest(self.model, tuple(map(text_of, ids)), self.dimensions, ids)
+        texts = (self.input,) if isinstance(self.input, str) else tuple(map(str, self.input))
+        return EmbeddingRequest(self.model, texts, self.dimensions)
 
 
 def _at(path: str) -> dict[str, Any]:

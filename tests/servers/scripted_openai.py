@@ -100,9 +100,9 @@ class ScriptedOpenAI(LoopbackServer):
 _CHUNK = {"id": "chatcmpl-1", "object": "chat.completion.chunk", "created": 1760000000}
 
 
-def vector(text: str) -> list[float]:
-    """A vector that depends on the text only."""
-    return [byte / 255 - 0.5 for byte in hashlib.sha256(text.encode()).digest()]
+def vector(text: object) -> list[float]:
+    """A vector that depends on the text, or the token ids, only."""
+    return [byte / 255 - 0.5 for byte in hashlib.sha256(str(text).encode()).digest()]
 
 
 def _row(model: str | Mapping[str, Any]) -> Mapping[str, Any]:

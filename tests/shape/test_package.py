@@ -39,6 +39,7 @@ def test_licences_are_there() -> None:
     for packed in (ROOT / "assets/graphiql").glob("*.gz"):
         package = packed.name.partition(".")[0]
         assert (ROOT / "assets/graphiql" / f"LICENSE.{package}").is_file(), package
+    assert "OpenAI" in (ROOT / "assets/tokens/LICENSE.tiktoken").read_text(encoding="utf-8")
 
 
 def test_each_python_that_is_promised_is_named() -> None:

@@ -1,11 +1,18 @@
 """Clients that people have: OpenAI's SDK and LangChain, unchanged, against a running server."""
 
+import gzip
+import hashlib
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import openai
 import pytest
+from langchain_core.messages import AIMessage
 from langchain_openai import ChatOpenAI, OpenAIEmbeddings
+from pydantic import BaseModel
 
+from engine.kernel import assets
 from tests.servers.loopback import Drop, Status
 from tests.servers.scripted_openai import Reply, ScriptedOpenAI, echo, vector
 from tests.serving import Process
@@ -27,10 +34,14 @@ def process(upstream: ScriptedOpenAI, tmp_path_factory: pytest.TempPathFactory) 
         assert running.stop() == 0
 
 
-@pytest.fixture
-def client(process: Process, upstream: ScriptedOpenAI) -> Iterator[openai.OpenAI]:
+@pytest.fixture(autouse=True)
+def _behaves(upstream: ScriptedOpenAI) -> None:
     upstream.script.clear()
     upstream.reply = echo
+
+
+@pytest.fixture
+def client(process: Process) -> Iterator[openai.OpenAI]:
     with openai.OpenAI(base_url=process.openai, api_key="unused", max_retries=0) as found:
         yield found
 
@@ -98,20 +109,69 @@ def test_openai_errors_are_of_the_types_that_its_clients_catch(client: openai.Op
         list(client.chat.completions.create(model="gpt-5-nano", messages=HELLO, stream=True))  # type: ignore[arg-type]
 
 
-def test_langchain(process: Process) -> None:
-    chat = ChatOpenAI(model="gpt-5-nano", base_url=process.openai, api_key="unused")  # type: ignore[arg-type]
+def _langchain(process: Process, model: str = "gpt-5-nano", **more: Any) -> ChatOpenAI:
+    return ChatOpenAI(model=model, base_url=process.openai, api_key="unused", max_retries=0, **more)
+
+
+class City(BaseModel):
+    """A city."""
+
+    name: str
+    people: int
+
+
+def test_langchain_chats_and_streams(process: Process) -> None:
+    chat = _langchain(process, max_tokens=50)  # sent as max_completion_tokens
     answer = chat.invoke("Hello")
     assert answer.content == "You said: Hello"
     assert answer.usage_metadata
-    assert "".join(str(chunk.content) for chunk in chat.stream("Hello")) == "You said: Hello"
-    embeddings = OpenAIEmbeddings(
-        model="text-embedding-3-small",
-        base_url=process.openai,
-        api_key="unused",  # type: ignore[arg-type]
-        check_embedding_ctx_length=False,
-    )
-    assert embeddings.embed_query("a") == pytest.approx(vector("a"), abs=1e-6)
-    assert len(embeddings.embed_documents(["a", "b"])) == 2
+    chunks = list(_langchain(process, "auto", stream_usage=True).stream("Hello"))
+    assert "".join(str(chunk.content) for chunk in chunks) == "You said: Hello"
+    assert any(chunk.usage_metadata for chunk in chunks)
+
+
+def test_langchain_calls_tools(process: Process, upstream: ScriptedOpenAI) -> None:
+    upstream.reply = lambda _: Reply(tool_calls=[("City", '{"name": "Bonn", "people": 330000}')])
+    called = _langchain(process).bind_tools([City]).invoke("Where?")
+    assert isinstance(called, AIMessage)
+    assert [(call["name"], call["args"]) for call in called.tool_calls] == [
+        ("City", {"name": "Bonn", "people": 330000})
+    ]
+    assert upstream.requests[-1].body["tools"][0]["function"]["name"] == "City"
+
+
+@pytest.mark.parametrize("method", ["json_schema", "function_calling", "json_mode"])
+def test_langchain_gets_what_is_asked_for(process: Process, upstream: ScriptedOpenAI, method: str) -> None:
+    said = '{"name": "Bonn", "people": 330000}'
+    upstream.reply = lambda body: Reply(tool_calls=[("City", said)]) if body.get("tools") else Reply(said)
+    found = _langchain(process).with_structured_output(City, method=method).invoke("Which city? Answer in JSON.")  # type: ignore[arg-type]
+    assert found == City(name="Bonn", people=330000)
+    kept = upstream.requests[-1].body
+    assert ("tools" in kept) == (method == "function_calling")
+    if method == "json_schema":
+        assert kept["response_format"]["json_schema"]["schema"]["properties"].keys() == {"name", "people"}
+
+
+@pytest.fixture
+def tokenizer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """LangChain's tokenizer would fetch its vocabulary; it is the one that we have."""
+    address = "https://openaipublic.blob.core.windows.net/encodings/cl100k_base.tiktoken"
+    packed = assets.folder() / "tokens" / "cl100k_base.tiktoken.gz"
+    (tmp_path / hashlib.sha1(address.encode()).hexdigest()).write_bytes(gzip.decompress(packed.read_bytes()))
+    monkeypatch.setenv("TIKTOKEN_CACHE_DIR", str(tmp_path))
+
+
+def test_langchain_embeds(tokenizer: None, process: Process, upstream: ScriptedOpenAI) -> None:
+    def embeddings(model: str, **more: Any) -> OpenAIEmbeddings:
+        return OpenAIEmbeddings(model=model, base_url=process.openai, api_key="unused", **more)  # type: ignore[arg-type]
+
+    plain = embeddings("text-embedding-3-small", check_embedding_ctx_length=False)
+    assert plain.embed_query("a") == pytest.approx(vector("a"), abs=1e-6)
+    assert len(plain.embed_documents(["a", "b"])) == 2
+    # what it does when nobody tells it otherwise: token ids, which OpenAI itself gets as they are
+    usual = embeddings("text-embedding-3-small")
+    assert len(usual.embed_documents(["hello world!", "b"])) == 2
+    assert upstream.requests[-1].body["input"] == [[15339, 1917, 0], [65]]
 
 
 @pytest.mark.local_model

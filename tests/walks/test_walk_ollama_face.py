@@ -3,12 +3,13 @@
 from collections.abc import Iterator
 from typing import Any
 
+import httpx
 import ollama
 import pytest
 
 from tests.servers.fake_ollama import FakeModel, FakeOllama
 from tests.servers.fake_ollama import Reply as OllamaReply
-from tests.servers.loopback import Drop
+from tests.servers.loopback import PATIENCE_S, Drop
 from tests.servers.scripted_openai import Reply, ScriptedOpenAI, echo
 from tests.serving import Process
 
@@ -104,6 +105,13 @@ def test_vectors(client: ollama.Client) -> None:
     assert len(client.embed("nomic-embed-text", ["a", "b"]).embeddings) == 2
     far = client.embed("text-embedding-3-small", "a").embeddings
     assert list(client.embeddings("text-embedding-3-small", "a").embedding) == pytest.approx(list(far[0]))
+
+
+def test_token_ids_reach_a_model_of_another_tokenizer_as_text(process: Process, near: FakeOllama) -> None:
+    ids = {"model": "nomic-embed-text", "input": [[15339, 1917, 0]]}
+    answer = httpx.post(f"{process.openai}/embeddings", json=ids, timeout=PATIENCE_S)
+    assert answer.status_code == 200
+    assert near.asked("/api/embed")[-1]["input"] == ["hello world!"]
 
 
 def test_models_are_pulled_loaded_copied_and_removed(client: ollama.Client, near: FakeOllama) -> None:

@@ -167,10 +167,23 @@ def test_inputs_of_embeddings() -> None:
     assert embed(dimensions=64).dimensions == 64
 
 
-@pytest.mark.parametrize("tokens", [[1, 2], [[1, 2], [3]]])
-def test_token_ids_are_refused_with_the_way_out(tokens: Any) -> None:
+@pytest.mark.parametrize("ids", [[15339, 1917, 0], [[15339, 1917, 0]]])
+def test_token_ids_come_as_text_and_as_they_are(ids: Any) -> None:
+    asked = embed(input=ids)
+    assert (asked.inputs, asked.token_ids) == (("hello world!",), ((15339, 1917, 0),))
+    assert embed(input=[[15339], [1917]]).inputs == ("hello", " world")
+
+
+def test_half_a_character_is_left_out() -> None:
+    snowman = [18107, 225, 225]  # three tokens of three bytes
+    assert embed(input=[snowman, snowman[:2], [15339]]).inputs[2] == "hello"
+    assert "\ufffd" not in "".join(embed(input=[snowman, snowman[:2]]).inputs)
+
+
+@pytest.mark.parametrize("ids", [[100_300], [[15339], [-1]]])
+def test_ids_that_there_are_not_are_refused_with_the_way_out(ids: Any) -> None:
     with pytest.raises(InvalidInput, match="check_embedding_ctx_length=False") as refused:
-        embed(input=tokens)
+        embed(input=ids)
     assert refused.value.details["path"] == "input"
 
 

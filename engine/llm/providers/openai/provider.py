@@ -135,7 +135,8 @@ class OpenAIProvider:
     async def embed(self, request: EmbeddingRequest, model: Model, key: str = "") -> Embeddings:
         if not request.inputs:
             return Embeddings(model.name, (), Usage())
-        body: dict[str, Any] = {"model": model.name, "input": request.inputs, "encoding_format": "float"}
+        inputs = (self._official and request.token_ids) or request.inputs
+        body: dict[str, Any] = {"model": model.name, "input": inputs, "encoding_format": "float"}
         if request.dimensions is not None:
             body["dimensions"] = request.dimensions
         answer = await self._wire.post_json(self._dialect.path("embeddings", model), body, key=key, model=model.name)
