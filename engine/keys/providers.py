@@ -31,9 +31,10 @@ class ProviderKeys:
         """All keys, those of the environment first."""
         return self._keys.known(self._addresses)
 
-    async def set(self, provider: str, secret: str) -> KeyInfo:
-        """Keep a key. Raises NotFound for a provider that takes none, and what `Keys.set` raises."""
-        info = await self._keys.set(provider, self._address(provider), secret)
+    async def set(self, provider: str, secret: str, *, address: str = "") -> KeyInfo:
+        """Keep a key, for the address that the provider has or will have. Raises NotFound for a provider that takes
+        none, and what `Keys.set` raises."""
+        info = await self._keys.set(provider, self._address(provider, address), secret)
         self._changed(provider)
         return info
 
@@ -42,11 +43,11 @@ class ProviderKeys:
         await self._keys.delete(provider, self._address(provider))
         self._changed(provider)
 
-    def _address(self, provider: str) -> str:
+    def _address(self, provider: str, wanted: str = "") -> str:
         if provider not in self._variables:
             fix = f"Known: {', '.join(self._variables)}."
             raise NotFound.named("provider that takes a key", provider, self._variables, fix=fix)
-        address = self._addresses.get(provider, "")
+        address = wanted or self._addresses.get(provider, "")
         if not address:
             raise InvalidInput(
                 f"It is not known where {provider} is.",

@@ -40,6 +40,11 @@ _LENGTHS: Mapping[str, int] = {
     "history": 20,
     "models": 20,
     "llmProviders": 10,
+    "routes": 10,
+    "ranked": 30,
+    "rejected": 30,
+    "breakers": 5,
+    "replayRoutes": 50,
     "groups": 30,
     "budgets": 5,
     "agents": 5,
@@ -67,7 +72,7 @@ _LENGTHS: Mapping[str, int] = {
     "enumValues": 2,
     "directives": 6,
 }
-"""How long lists are thought to be, where the request does not say `first`."""
+"""How long lists are thought to be, where the request does not say `first` or `last`."""
 
 _PAGED = frozenset({"edges", "nodes"})
 
@@ -156,7 +161,7 @@ class _Walk:
 
     def _length(self, field: FieldNode) -> int:
         for argument in field.arguments or ():
-            if argument.name.value == "first":
+            if argument.name.value in ("first", "last"):
                 value = argument.value
                 if isinstance(value, IntValueNode):
                     return max(1, int(value.value[:12]))

@@ -15,10 +15,12 @@ from engine.workflows.importing import read_as
 from server.graphql.agent_types import AgentType
 from server.graphql.analytics_operations import AnalyticsQueries
 from server.graphql.asking_operations import AskingQueries
+from server.graphql.chatting_operations import ChattingMutations, ChattingSubscriptions
 from server.graphql.context import Ask
 from server.graphql.finishing import Finishing
 from server.graphql.inputs import AgentInput, CreateTokenInput, FireTransitionInput, WorkflowInput, source
 from server.graphql.machine_types import CheckType, KeyType, ModelType
+from server.graphql.routing_operations import RoutingMutations, RoutingQueries
 from server.graphql.running_operations import RunningMutations, RunningQueries, RunningSubscriptions
 from server.graphql.spending_operations import SpendingMutations, SpendingQueries, SpendingSubscriptions
 from server.graphql.words import about
@@ -32,7 +34,7 @@ _Blocked = Annotated[bool, about("Whether those that cannot fire now are wanted 
 
 
 @strawberry.type(description="What can be asked.")
-class Query(AnalyticsQueries, AskingQueries, RunningQueries, SpendingQueries):
+class Query(AnalyticsQueries, AskingQueries, RoutingQueries, RunningQueries, SpendingQueries):
     @strawberry.field(description="Whether the server is well.")
     def health(self) -> str:
         return "ok"
@@ -102,7 +104,7 @@ class Query(AnalyticsQueries, AskingQueries, RunningQueries, SpendingQueries):
 @strawberry.type(
     description="What can be changed. An answer means that it is on disk; a client that leaves undoes nothing."
 )
-class Mutation(RunningMutations, SpendingMutations):
+class Mutation(ChattingMutations, RoutingMutations, RunningMutations, SpendingMutations):
     @strawberry.mutation(
         description="Store a workflow. The same content again gives the one that is there; other content under the "
         "same name gives the next version.",
@@ -189,7 +191,7 @@ class Mutation(RunningMutations, SpendingMutations):
 
 
 @strawberry.type(description="What can be followed.")
-class Subscription(RunningSubscriptions, SpendingSubscriptions):
+class Subscription(ChattingSubscriptions, RunningSubscriptions, SpendingSubscriptions):
     @strawberry.subscription(description="Tokens as they change: of one workflow, one token, or all.")
     async def token_updates(
         self,

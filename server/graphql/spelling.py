@@ -1,4 +1,5 @@
-"""Names of input fields in either case: `workflow_id` is read as `workflowId`, `fromPlaces` as `from_places`.
+"""Names of input fields in either case: `workflow_id` is read as `workflowId`, `fromPlaces` as `from_places`. And names
+of input types in any: clients of the original system write `LlmchatCompletionInput`, as its server spelled it.
 
 Only names of input types are looked at; what is inside a JSON scalar is the user's own.
 """
@@ -14,6 +15,7 @@ from graphql import (
     GraphQLNonNull,
     GraphQLSchema,
     ListValueNode,
+    NamedTypeNode,
     NameNode,
     ObjectFieldNode,
     ObjectValueNode,
@@ -21,6 +23,7 @@ from graphql import (
     TypeInfo,
     TypeInfoVisitor,
     ValueNode,
+    VariableDefinitionNode,
     Visitor,
     type_from_ast,
     visit,
@@ -37,7 +40,7 @@ class EitherCase(SchemaExtension):
         document = context.graphql_document
         if document is not None and not context.pre_execution_errors:
             if document is not context.schema.documents.get(context.query):  # type: ignore[attr-defined]
-                context.graphql_document = respelled(document, schema)
+                document = context.graphql_document = respelled(document, schema)
             if context.variables:
                 context.variables = respelled_variables(document, context.variables, schema)
         yield
@@ -48,6 +51,18 @@ def respelled(document: DocumentNode, schema: GraphQLSchema) -> DocumentNode:
     info = TypeInfo(schema)
 
     class Respell(Visitor):
+        def enter_variable_definition(self, node: VariableDefinitionNode, *_: object) -> VariableDefinitionNode | None:
+            kind = _typed(node.type, schema)
+            if kind is node.type:
+                return None
+            return VariableDefinitionNode(
+                variable=node.variable,
+                type=kind,
+                default_value=node.default_value,
+                directives=node.directives,
+                loc=node.loc,
+            )
+
         def enter_argument(self, node: ArgumentNode, *_: object) -> ArgumentNode | None:
             argument = info.get_argument()
             if argument is None:
@@ -68,6 +83,19 @@ def respelled_variables(document: DocumentNode, variables: dict[str, Any], schem
         for definition in operation.variable_definitions or ()
     }
     return {name: _plain(value, types.get(name)) for name, value in variables.items()}
+
+
+def _typed(node: Any, schema: GraphQLSchema) -> Any:
+    """The type of a variable with its name as the schema spells it."""
+    if isinstance(node, NamedTypeNode):
+        name = node.name.value
+        if name in schema.type_map:
+            return node
+        kinds = (kind for kind in schema.type_map.values() if isinstance(kind, GraphQLInputObjectType))
+        known = next((kind.name for kind in kinds if kind.name.casefold() == name.casefold()), name)
+        return node if known == name else NamedTypeNode(name=NameNode(value=known, loc=node.name.loc), loc=node.loc)
+    inner = _typed(node.type, schema)
+    return node if inner is node.type else type(node)(type=inner, loc=node.loc)
 
 
 def _value(node: ValueNode, type_: Any) -> ValueNode:

@@ -1,6 +1,6 @@
 """Providers, requests, costs and budgets: queries, mutations and subscriptions; a part of `operations`."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from datetime import date, datetime, timedelta
 from typing import Annotated
 
@@ -13,10 +13,11 @@ from engine.llm.bench import TOKENS, bench
 from engine.llm.budgets import budget_of, window
 from engine.llm.catalog import named
 from engine.llm.fit import fit
-from engine.llm.model import Model
+from engine.llm.model import Model, ProviderStatus
 from engine.llm.service import FIRST_ROUND_S, RequestEnded
 from engine.llm.spending import By
 from engine.nets.moments import moment_of
+from engine.providing import configure
 from engine.store.ports import RequestQuery
 from server.graphql.context import Ask
 from server.graphql.finishing import Finishing
@@ -31,6 +32,7 @@ from server.graphql.spending_types import (
     CostBy,
     CostEventType,
     CostUpdateType,
+    LlmProviderConfigInput,
     LlmProviderType,
     ModelBenchType,
     ModelFitType,
@@ -56,11 +58,13 @@ class SpendingQueries:
     async def llm_providers(self, info: Ask) -> list[LlmProviderType]:
         engine = info.context.engine
         await engine.llm.discovery.first_round(FIRST_ROUND_S)
-        found = []
-        for status in engine.llm.catalog.providers.values():
-            newest = await engine.accounts.requests(RequestQuery(provider=status.id, first=_NEWEST))
-            found.append(LlmProviderType.of(status, newest, engine.llm.health))
-        return found
+        return [await _provider(info, status) for status in engine.llm.catalog.providers.values()]
+
+    @strawberry.field(description="One provider; null when there is none of that id.")
+    async def llm_provider(self, info: Ask, id: Annotated[str, about("Its id.")]) -> LlmProviderType | None:
+        await info.context.engine.llm.discovery.first_round(FIRST_ROUND_S)
+        status = info.context.engine.llm.catalog.providers.get(id)
+        return await _provider(info, status) if status else None
 
     @strawberry.field(description="One model; null when there is none of that name.")
     async def model(self, info: Ask, id: _Model) -> ModelType | None:
@@ -173,6 +177,24 @@ class SpendingMutations:
         )
         return BudgetStatusType.of(await info.context.engine.accounts.set(budget))
 
+    @strawberry.mutation(
+        description="Set the address of a provider, which is written into the settings file, its key, or both.",
+        extensions=[Finishing()],
+    )
+    async def configure_llm_provider(
+        self, info: Ask, input: Annotated[LlmProviderConfigInput, about("What is to be set.")]
+    ) -> LlmProviderType:
+        engine = info.context.engine
+        done = await configure(
+            engine.loaded,
+            engine.provider_keys,
+            input.provider_type.casefold(),
+            address=input.base_url or "",
+            key=input.api_key or "",
+        )
+        off = ProviderStatus(done.provider, done.provider.title(), "off", done.address, fix="Start the program anew.")
+        return await _provider(info, engine.llm.catalog.providers.get(done.provider, off), done.restart)
+
     @strawberry.mutation(description="Remove a budget.", extensions=[Finishing()])
     async def remove_budget(self, info: Ask, id: Annotated[str, about("Its `budgetId`.")]) -> bool:
         await info.context.engine.accounts.remove(id)
@@ -209,6 +231,12 @@ class SpendingSubscriptions:
                 whose = event.record.app if isinstance(event, RequestEnded) else event.standing.budget.app or wanted
                 if wanted in (None, whose):
                     yield _update(event, float(await engine.llm.spent_today()), engine.world.now())
+
+
+async def _provider(info: Ask, status: ProviderStatus, restart: Sequence[str] = ()) -> LlmProviderType:
+    engine = info.context.engine
+    newest = await engine.accounts.requests(RequestQuery(provider=status.id, first=_NEWEST))
+    return LlmProviderType.of(status, newest, engine.llm.health, restart)
 
 
 def _update(event: RequestEnded | BudgetReached, today: float, now: datetime) -> CostUpdateType:

@@ -89,9 +89,15 @@ class LlmProviderType:
     fix: str = strawberry.field(description="What to do when it is not up.")
     models: list[ModelType] = strawberry.field(description="What it has.")
     health_status: ProviderHealthType = strawberry.field(description="How it is.")
+    restart: list[str] = strawberry.field(
+        description="After `configureLlmProvider`: what counts only from the next start on, or not before something "
+        "else is done."
+    )
 
     @classmethod
-    def of(cls, status: ProviderStatus, newest: Sequence[RequestRecord], health: Health) -> Self:
+    def of(
+        cls, status: ProviderStatus, newest: Sequence[RequestRecord], health: Health, restart: Sequence[str] = ()
+    ) -> Self:
         return cls(
             id=strawberry.ID(status.id),
             name=status.title,
@@ -102,6 +108,7 @@ class LlmProviderType:
             fix=status.fix,
             models=[ModelType.of(model, health.speed(model)) for model in status.models],
             health_status=ProviderHealthType.of(status, newest),
+            restart=list(restart),
         )
 
 
@@ -413,6 +420,16 @@ class BudgetInput:
     workflow: str | None = strawberry.field(default=None, description="The workflow it is for; all without it.")
     user_id: str | None = strawberry.field(default=None, description="Another name for `app`.")
     project_id: str | None = strawberry.field(default=None, description="Another name for `workflow`.")
+
+
+@strawberry.input(description="Where a provider is, its key, or both; what is left out stays as it is.")
+class LlmProviderConfigInput:
+    provider_type: str = strawberry.field(description="Its id: ollama, openai, anthropic, google, azure or custom.")
+    base_url: str | None = strawberry.field(default=None, description="Its address, written into the settings file.")
+    api_key: str | None = strawberry.field(default=None, description="Kept in the keyring; never given back.")
+    name: str | None = strawberry.field(default=None, description="Not used: providers have their names.")
+    api_key_id: str | None = strawberry.field(default=None, description="Not used: each provider has its own keys.")
+    models: list[JSON] | None = strawberry.field(default=None, description="Not used: providers are asked.")
 
 
 @strawberry.input(description="Which requests are wanted.")
