@@ -14,6 +14,7 @@ PROGRAM = "circuit-breaker"
 FORMATS = ("json", "yaml", "graphql", "pnml", "bpmn")
 EXPORTS = ("json", "yaml", "pnml", "mermaid", "dot", "svg")
 TEMPLATES = ("approval", "review-loop", "fork-join", "timeout-escalation", "agent-pipeline")
+TASKS = ("chat", "coding", "analysis", "creative")
 WAYS = ("day", "model", "provider", "app", "workflow")
 EXAMPLES = """\
 examples:
@@ -87,7 +88,7 @@ def _add_model_commands(commands: Parsers) -> None:
     chat.add_argument("--model", help="a model's name, or a virtual one (auto)")
     chat.add_argument("--system", default="", help="instructions that go before the question")
 
-    models = _command(commands, "models", "list, show, judge and measure models; renew what is known of them")
+    models = _command(commands, "models", "list, show, judge, measure, fetch and remove models")
     models.add_argument("--provider", help="only those of this provider")
     actions = models.add_subparsers(dest="action", metavar="ACTION")
     some = _command(actions, "list", "list the models that are there")
@@ -99,8 +100,19 @@ def _add_model_commands(commands: Parsers) -> None:
     bench = _command(actions, "bench", "ask a model a short prompt and measure it")
     bench.add_argument("model", help="provider/name, or its name")
     bench.add_argument("--tokens", type=int, default=64, metavar="N", help="of the answer, at most (64)")
+    for name, help in (
+        ("pull", "fetch a model onto this machine; Ctrl-C stops it, and the same again goes on"),
+        ("rm", "remove a model from this machine"),
+    ):
+        keeping = _command(actions, name, help)
+        keeping.add_argument("model", help="its name, as its provider has it")
+        keeping.add_argument("--provider", default=argparse.SUPPRESS, help="who keeps it (ollama)")
+        keeping.set_defaults(module="keeping")
+    reset = _command(actions, "reset", "ask those again that are left alone because they failed")
+    reset.add_argument("--provider", default=argparse.SUPPRESS, help="only those of this provider")
     update = _command(actions, "update", "put other data about models, with their prices, in the place of ours")
     update.add_argument("--from", dest="source", required=True, metavar="WHERE", help="a file, or an http(s) address")
+    _add_route(commands)
     _add_spend(commands)
 
     keys = _command(commands, "keys", "list, set, test and delete API keys")
@@ -117,6 +129,27 @@ def _add_model_commands(commands: Parsers) -> None:
     actions = local.add_subparsers(dest="action", metavar="ACTION", required=True)
     setup = _command(actions, "setup", "fetch the embedded models, after asking")
     setup.add_argument("--yes", action="store_true", help="do not ask")
+
+
+def _add_route(commands: Parsers) -> None:
+    route = _command(commands, "route", "which model would answer, and why; what another policy would have done")
+    actions = route.add_subparsers(dest="action", metavar="ACTION", required=True)
+    _command(actions, "list", "list the virtual models, and what counts in them")
+    explain = _command(actions, "explain", "where a prompt would go, and why; nobody is asked")
+    explain.add_argument("prompt", help="the prompt; `-` reads it from standard input")
+    explain.add_argument("--model", default="auto", help="a virtual model, or a model's name (auto)")
+    explain.add_argument("--task", choices=TASKS, help="say what it is, in place of the signs")
+    explain.add_argument("--local-only", action="store_true", help="keep it on this machine")
+    show = _command(actions, "show", "why a request went where it went")
+    show.add_argument("id", help="its id, as the header x-cb-route has it")
+    for parser in (explain, show):
+        parser.add_argument("--all", action="store_true", help="all models, not the first ten")
+    replay = _command(actions, "replay", "what if another policy had decided on the requests of the log")
+    replay.add_argument("--policy", default="cb:cost-optimal", help="a virtual model, or a model (cb:cost-optimal)")
+    replay.add_argument("--last", type=int, default=50, metavar="N", help="how many of the newest (50; 500 at most)")
+    vote = _command(actions, "vote", "say what an answer was worth; it counts in later decisions")
+    vote.add_argument("id", help="the id of its request")
+    vote.add_argument("vote", choices=("up", "down", "none"), help="good, not good, or take back what was said")
 
 
 def _add_spend(commands: Parsers) -> None:

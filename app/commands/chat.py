@@ -33,11 +33,12 @@ async def _chat(chosen: argparse.Namespace, prompt: str) -> int:
         if "pid" not in error.details:
             raise
         # The database is another process's: nothing of this question needs to be kept in it.
-        await _ask(_without_store(chosen, world), world, request, chosen.json)
+        await _ask(without_store(chosen, world), world, request, chosen.json)
     return 0
 
 
-def _without_store(chosen: argparse.Namespace, world: World) -> Loaded:
+def without_store(chosen: argparse.Namespace, world: World) -> Loaded:
+    """The settings, with a store that keeps nothing."""
     loaded = settings_of(chosen, world)
     return load(
         loaded.file, world.environ, {"store": "memory://", "data_dir": chosen.data_dir and str(chosen.data_dir)}

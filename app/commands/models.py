@@ -1,4 +1,4 @@
-"""`models`: what is there, what is known of it, whether it fits this machine, and how fast it is."""
+"""`models`: what is there, what is known of it, whether it fits this machine, and how fast it is; and asking again."""
 
 import argparse
 import asyncio
@@ -25,6 +25,8 @@ _FIT = """query ($model: String!, $context: Int) { modelFit(model: $model, conte
 _BENCH = """mutation ($model: String!, $tokens: Int!) { benchModel(model: $model, tokens: $tokens) {
   loadS meanTtftS meanTokensPerS
   request { provider model ttftS durationS tokensPerS costUsd usage { promptTokens completionTokens counted } } } }"""
+_BREAKERS = "{ breakers { provider model key state why } }"
+_RESET = "mutation ($provider: String) { resetBreakers(provider: $provider) }"
 _VERDICTS = {
     "graphics": "fits the graphics memory",
     "memory": "fits the memory",
@@ -49,6 +51,8 @@ async def _asked(chosen: argparse.Namespace, loaded: Loaded, world: World) -> in
                 return await _fit(door, chosen)
             case "bench":
                 return await _bench(door, chosen)
+            case "reset":
+                return await _reset(door, chosen)
             case _:
                 return await _list(door, chosen)
 
@@ -147,6 +151,21 @@ async def _bench(door: Door, chosen: argparse.Namespace) -> int:
     cost = "not known" if request["costUsd"] is None else dollars(Decimal(request["costUsd"]))
     usage = request["usage"]
     sys.stdout.write(f"  {usage['completionTokens']:,} tokens, cost {cost}. Mean of its requests: {mean}\n")
+    return 0
+
+
+async def _reset(door: Door, chosen: argparse.Namespace) -> int:
+    open_ones = (await door.ask(_BREAKERS))["breakers"]
+    count = (await door.ask(_RESET, provider=chosen.provider))["resetBreakers"]
+    if chosen.json:
+        print_json({"reset": count})
+        return 0
+    for one in open_ones:
+        if chosen.provider in (None, one["provider"]):
+            name = f"{one['provider']}/{one['model']}" if one["model"] else f"{one['provider']} with key {one['key']}"
+            sys.stdout.write(f"{name} is asked again: {one['why']}\n")
+    if not count:
+        sys.stdout.write("Nothing was left alone.\n")
     return 0
 
 

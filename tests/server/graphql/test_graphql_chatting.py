@@ -139,7 +139,7 @@ async def test_a_client_that_leaves_ends_the_request(app: Served, upstream: Scri
         asking = asyncio.create_task(app.ask(ASK, input=conversation("one two three")))
         await upstream.until(lambda server: server.stalled == 1)
         asking.cancel()
-        await upstream.until(lambda server: server.disconnects == 1)
+        await upstream.until(lambda server: server.disconnects >= 1)
         assert await ended.arrived(PATIENCE_S)
         (event,) = ended.take()
     assert event.record.error == "cancelled"
@@ -228,7 +228,7 @@ async def test_a_subscriber_that_leaves_closes_the_upstream(
                 await one.say(id="1", type="complete")
             else:
                 one.socket.transport.abort()
-            await upstream.until(lambda server: server.disconnects == 1)
+            await upstream.until(lambda server: server.disconnects >= 1)
             assert await ended.arrived(PATIENCE_S)
             (event,) = ended.take()
     assert event.record.error == "cancelled"
@@ -240,7 +240,7 @@ async def test_a_reader_of_events_that_leaves_closes_the_upstream(app: Served, u
     with app.engine.bus.subscribe(RequestEnded) as ended:
         async with app.http.stream("POST", app.graphql, json=body, headers={"accept": "text/event-stream"}):
             await upstream.until(lambda server: server.stalled == 1)
-        await upstream.until(lambda server: server.disconnects == 1)
+        await upstream.until(lambda server: server.disconnects >= 1)
         assert await ended.arrived(PATIENCE_S)
 
 
