@@ -60,6 +60,10 @@ class ScriptedOpenAI(LoopbackServer):
                 return await answer.whole({"object": "list", "data": [_row(model) for model in self.models]})
             case "POST", "/chat/completions":
                 return await self._chat(request.body, answer, fault)
+            case "POST", "/completions":
+                return await self._complete(request.body, answer, fault)
+            case "POST", "/responses":
+                return await self._respond(request.body, answer, fault)
             case "POST", "/embeddings":
                 return await self._embeddings(request.body, answer, fault)
         return await answer.whole(b"404 page not found", 404)
@@ -82,6 +86,48 @@ class ScriptedOpenAI(LoopbackServer):
             broken = _event(said if isinstance(said, dict) else _error(said, "server_error", None))
         kind = fault.content_type if isinstance(fault, Raw) else "text/event-stream; charset=utf-8"
         return await answer.stream(data, kind, fault, broken)
+
+    async def _complete(self, body: Mapping[str, Any], answer: Answer, fault: Behaviour | None) -> None:
+        reply = self.reply({**body, "messages": [{"content": body["prompt"]}]})
+
+        def chunk(text: str, finish: str | None) -> Mapping[str, Any]:
+            choice = {"index": 0, "text": text, "logprobs": None, "finish_reason": finish}
+            return {"id": "cmpl-1", "object": "text_completion", "model": body["model"], "choices": [choice]}
+
+        rows = [*(chunk(piece, None) for piece in words(reply.text)), chunk("", reply.finish)]
+        rows.append({**rows[-1], "choices": [], "usage": _usage(body["prompt"], reply.text)})
+        await answer.stream([*map(_event, rows), b"data: [DONE]\n\n"], "text/event-stream", fault)
+
+    async def _respond(self, body: Mapping[str, Any], answer: Answer, fault: Behaviour | None) -> None:
+        """Responses, streamed (API reference, "Streaming events")."""
+        said = [part["text"] for item in body["input"] for part in item.get("content", []) if "text" in part]
+        reply = self.reply({**body, "messages": [{"content": text} for text in said]})
+        rows: list[dict[str, Any]] = [{"type": "response.created", "response": {"status": "in_progress"}}]
+        if reply.reasoning:
+            rows.append({"type": "response.reasoning_summary_text.delta", "delta": reply.reasoning})
+            item = {"type": "reasoning", "id": "rs_1", "summary": [], "encrypted_content": "s3aled"}
+            rows.append({"type": "response.output_item.done", "item": item})
+        rows += [{"type": "response.output_text.delta", "delta": piece} for piece in words(reply.text)]
+        for index, (name, arguments) in enumerate(reply.tool_calls):
+            item = {"type": "function_call", "id": f"fc_{index}", "call_id": f"call_{index}", "name": name}
+            rows.append({"type": "response.output_item.added", "item": item})
+            delta = {"item_id": f"fc_{index}", "delta": arguments}
+            rows.append({"type": "response.function_call_arguments.delta", **delta})
+        usage = {
+            "input_tokens": 9, "input_tokens_details": {"cached_tokens": 4},
+            "output_tokens": 7, "output_tokens_details": {"reasoning_tokens": 3},
+        }  # fmt: skip
+        ends = {"length": {"status": "incomplete", "incomplete_details": {"reason": "max_output_tokens"}}}
+        whole = {**ends.get(reply.finish, {"status": "completed"}), "usage": usage}
+        rows.append({"type": f"response.{whole['status']}", "response": whole})
+        broken = b""
+        if isinstance(fault, BreakWith):
+            failed = {
+                "type": "response.failed",
+                "response": {"error": {"code": "server_error", "message": fault.error}},
+            }
+            broken = _event(failed)
+        await answer.stream([_event(row) for row in rows], "text/event-stream", fault, broken)
 
     async def _embeddings(self, body: Mapping[str, Any], answer: Answer, fault: Behaviour | None) -> None:
         if isinstance(fault, Raw):

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from engine.llm.messages import ChatMessage, ChatRequest, File, Image, Part, Reasoning, Signature, Text, ToolCall
+from engine.llm.messages import ChatMessage, ChatRequest, File, Fill, Image, Part, Reasoning, Signature, Text, ToolCall
 
 
 def chat_body(request: ChatRequest, model: str, *, most_field: str = "max_tokens") -> dict[str, Any]:
@@ -34,6 +34,14 @@ def chat_body(request: ChatRequest, model: str, *, most_field: str = "max_tokens
         "parallel_tool_calls": request.parallel_tool_calls if request.tools else None,
     }
     return body | {key: value for key, value in known.items() if value is not None}
+
+
+def completion_body(request: ChatRequest, fill: Fill, model: str) -> dict[str, Any]:
+    """The body of a streamed completion of a text (API reference, "Create completion", 2026-08)."""
+    body = chat_body(request, model)
+    for name in ("messages", "tools", "tool_choice", "parallel_tool_calls", "reasoning_effort"):
+        body.pop(name, None)
+    return body | {"prompt": fill.prompt} | ({"suffix": fill.suffix} if fill.suffix else {})
 
 
 def _message(message: ChatMessage) -> dict[str, Any]:

@@ -34,6 +34,8 @@ def read_yaml(text: str) -> tuple[Any, Mark]:
         mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
         at = reader.offset(mark) if mark else getattr(error, "position", 0)
         problem = getattr(error, "problem", None) or getattr(error, "reason", None) or "it is not understood"
+        if "nesting depth" in problem:  # libyaml's own limit, of what it reads ahead
+            raise malformed(text, at, f"it is nested more than {MOST_DEPTH} deep.", fix="Flatten it.") from None
         raise malformed(text, at, f"this is no YAML: {problem}.") from None
 
 

@@ -20,10 +20,13 @@ from engine.llm.messages import (
     ChatRequest,
     Chunk,
     EmbeddingRequest,
+    Fill,
     Finished,
     Image,
+    Reasoning,
     ReasoningDelta,
     Sampling,
+    Signature,
     Text,
     TextDelta,
     ToolCall,
@@ -92,7 +95,7 @@ async def test_openai_itself_shows_what_can_chat_or_embed(server, official):
     names = ["gpt-5-nano", "text-embedding-3-small", "gpt-4o-audio-preview", "whisper-1", "dall-e-3", "gpt-5-pro", "o3"]
     server.models = [*names, {"id": None}, {"object": "model"}, "ft:gpt-4o-mini:us:1"]
     found = {one.name: one for one in await official.models()}
-    assert found.keys() == {"gpt-5-nano", "text-embedding-3-small", "o3", "ft:gpt-4o-mini:us:1"}
+    assert found.keys() == {"gpt-5-nano", "text-embedding-3-small", "gpt-5-pro", "o3", "ft:gpt-4o-mini:us:1"}
     assert found["text-embedding-3-small"].abilities == {"embedding"}
     assert found["gpt-5-nano"].abilities >= {"chat", "tools", "vision", "thinking"}
     assert found["gpt-5-nano"].price is None, "unknown, which is not free"
@@ -473,3 +476,82 @@ async def test_vectors_that_are_missing_or_wrong_are_an_error(server, custom, bo
 async def test_no_texts_need_no_request(server, custom):
     assert (await custom.embed(EmbeddingRequest("x", ()), model())).vectors == ()
     assert server.requests == []
+
+
+# -- responses, and texts that are gone on with -----------------------------------------------------------------------
+
+
+async def test_what_answers_only_responses_is_asked_so(server, official):
+    server.models = ["gpt-5.1-codex", "gpt-5-nano"]
+    server.reply = lambda body: Reply("Hel lo", "I think", [("weather", '{"city": "Bonn"}')])
+    assert [one.name for one in await official.models()] == ["gpt-5.1-codex", "gpt-5-nano"]
+    sealed = Reasoning("hm", Signature("openai", "rs_0:before"))
+    call = ToolCall("call_0", "weather", "{}")
+    request = ChatRequest(
+        "auto",
+        (
+            ChatMessage.of("system", "Be short."),
+            ChatMessage("user", (Text("What is this?"), Image("data:image/png;base64,AAAA"))),
+            ChatMessage("assistant", (sealed, Text("Wait.")), (call,)),
+            ChatMessage("tool", (Text("sunny"),), tool_call_id="call_0"),
+        ),
+        Sampling(
+            max_tokens=50,
+            reasoning_effort="low",
+            response_format={"type": "json_schema", "json_schema": {"name": "x", "schema": {"type": "object"}}},
+        ),
+        (TOOL,),
+        {"type": "function", "function": {"name": "weather"}},
+    )
+    got = await answer(official, request, "gpt-5.1-codex")
+    body = server.requests[-1].body
+    assert server.requests[-1].path == "/v1/responses"
+    assert body["input"] == [
+        {"role": "developer", "content": [{"type": "input_text", "text": "Be short."}]},
+        {
+            "role": "user",
+            "content": [
+                {"type": "input_text", "text": "What is this?"},
+                {"type": "input_image", "image_url": "data:image/png;base64,AAAA", "detail": "auto"},
+            ],
+        },
+        {"type": "reasoning", "id": "rs_0", "summary": [{"type": "summary_text", "text": "hm"}],
+         "encrypted_content": "before"},
+        {"role": "assistant", "content": [{"type": "output_text", "text": "Wait."}]},
+        {"type": "function_call", "call_id": "call_0", "name": "weather", "arguments": "{}"},
+        {"type": "function_call_output", "call_id": "call_0", "output": "sunny"},
+    ]  # fmt: skip
+    assert (body["store"], body["max_output_tokens"], body["reasoning"]["effort"]) == (False, 50, "low")
+    assert body["tools"] == [{"type": "function", **TOOL["function"]}]
+    assert body["tool_choice"] == {"type": "function", "name": "weather"}
+    assert body["text"]["format"]["type"] == "json_schema"
+    assert got[0] == ReasoningDelta("I think")
+    assert got[1] == ReasoningDelta("", Signature("openai", "rs_1:s3aled"))
+    assert "".join(one.text for one in got if isinstance(one, TextDelta)) == "Hel lo"
+    assert [one for one in got if isinstance(one, ToolCallDelta)] == [
+        ToolCallDelta(0, "call_0", "weather"), ToolCallDelta(0, arguments='{"city": "Bonn"}'),
+    ]  # fmt: skip
+    assert got[-1] == Finished("tool_calls", Usage(5, 4, 0, 7, reasoning=3))
+
+
+@pytest.mark.parametrize("fault", [EndEarly(2), Drop(2), BreakWith("it broke", 2)])
+async def test_responses_that_break_off_are_no_answers(server, official, fault):
+    server.models = ["gpt-5.1-codex"]
+    server.script.append(fault)
+    got: list[Chunk] = []
+    with pytest.raises(ProviderError):
+        await read(official.chat(ASK, model("gpt-5.1-codex"), KEY), got)
+    assert not any(isinstance(one, Finished) for one in got)
+
+
+async def test_a_text_is_gone_on_with_where_that_can_be_done(server, custom, official):
+    asked = ChatRequest("x", ASK.messages, Sampling(max_tokens=5), fill=Fill("def f(", "return x"))
+    got = await answer(custom, asked)
+    assert server.requests[-1].path == "/v1/completions"
+    body = server.requests[-1].body
+    assert (body["prompt"], body["suffix"], body["max_tokens"]) == ("def f(", "return x", 5)
+    assert "messages" not in body
+    assert "".join(one.text for one in got if isinstance(one, TextDelta)) == "You said: def f("
+    assert isinstance(got[-1], Finished)
+    await answer(official, asked)  # OpenAI itself has chat alone
+    assert server.requests[-1].path == "/v1/chat/completions"

@@ -50,7 +50,7 @@ async def test_embeddings_in_order_as_floats_and_packed(app: Served) -> None:
     assert len(single["data"]) == 1
 
 
-@pytest.mark.parametrize("input", [[], "", ["a", ""], [1, 2], [[1]], ["x"] * 2049])
+@pytest.mark.parametrize("input", [[], "", ["a", ""], [-1], [[]], [10**9], ["x"] * 2049])
 async def test_nothing_to_embed_is_refused(app: Served, input: Any) -> None:
     body = {"model": "text-embedding-3-small", "input": input}
     answer = await app.http.post(f"{app.openai}/embeddings", json=body)

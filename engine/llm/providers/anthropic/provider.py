@@ -80,7 +80,7 @@ class AnthropicProvider:
             raise self._wire.broken("Its list of models is no list.")
         return tuple(self._model(row) for row in rows if isinstance(row, Mapping) and isinstance(row.get("id"), str))
 
-    async def chat(self, request: ChatRequest, model: Model, key: str = "") -> AsyncGenerator[Chunk, None]:
+    def chat(self, request: ChatRequest, model: Model, key: str = "") -> AsyncGenerator[Chunk, None]:
         """See `Provider.chat`. A parameter that is refused is left out once, and remembered."""
 
         def ask() -> Asking:
@@ -90,8 +90,7 @@ class AnthropicProvider:
         def learn(error: ProviderRejected, sent: Mapping[str, Any]) -> str | None:
             return self._repairs.learn(model.name, error, sent)
 
-        async for chunk in answered(model.name, ask, learn):
-            yield chunk
+        return answered(model.name, ask, learn)
 
     def _chat(self, request: ChatRequest, body: Body, model: Model, key: str) -> AsyncGenerator[Chunk, None]:
         headers = {name: request.headers[name] for name in _FORWARDED if name in request.headers}

@@ -94,7 +94,7 @@ class GoogleProvider:
                 break
         return tuple(found.values())
 
-    async def chat(self, request: ChatRequest, model: Model, key: str = "") -> AsyncGenerator[Chunk, None]:
+    def chat(self, request: ChatRequest, model: Model, key: str = "") -> AsyncGenerator[Chunk, None]:
         """See `Provider.chat`. A parameter that is refused is left out once, and remembered. Signatures that are not
         taken, as after a change of the model, are left out too; a model that misses them is told that there are none.
         """
@@ -119,8 +119,7 @@ class GoogleProvider:
                 return "the signatures of calls"
             return None
 
-        async for chunk in answered(model.name, ask, learn):
-            yield chunk
+        return answered(model.name, ask, learn)
 
     def _chat(
         self, request: ChatRequest, fields: Mapping[str, Any], model: Model, key: str

@@ -8,13 +8,13 @@ from engine.llm.model import Ability
 
 
 def official_abilities(name: str) -> frozenset[Ability] | None:
-    """What one of OpenAI's models can by its name, None when it does neither chat completions nor embeddings."""
+    """What one of OpenAI's models can by its name, None when it does neither chat nor embeddings."""
     base = name.removeprefix("ft:")
     if base.startswith("text-embedding-"):
         return frozenset({"embedding"})
     if not re.match(r"gpt-|chatgpt-|o\d", base):
         return None
-    if re.search(r"audio|realtime|transcribe|tts|image|search|instruct|codex|deep-research|\bpro\b", base):
+    if re.search(r"audio|realtime|transcribe|tts|image|search|instruct|deep-research", base):
         return None  # these have other endpoints
     old = re.match(r"gpt-3\.5|gpt-4(-\d{4}|$)|o1-(mini|preview)", base)
     abilities: set[Ability] = {"chat", "json"}
@@ -25,6 +25,11 @@ def official_abilities(name: str) -> frozenset[Ability] | None:
     if re.match(r"o\d|gpt-[5-9]", base) and "chat" not in base:
         abilities.add("thinking")
     return frozenset(abilities)
+
+
+def only_responds(name: str) -> bool:
+    """Whether one of OpenAI's models is asked by `/responses` alone ("Models", 2026-08)."""
+    return re.search(r"codex|\bpro\b", name) is not None
 
 
 def custom_abilities(name: str, row: Mapping[str, Any]) -> frozenset[Ability]:

@@ -78,6 +78,9 @@ class _Reading:
             delta = choice.get("delta")
             if isinstance(delta, Mapping):
                 yield from self._deltas(delta, logprobs_in(choice))
+            elif isinstance(text := choice.get("text"), str) and text:  # of a completion
+                self._written += len(text.encode("utf-8", "replace"))
+                yield TextDelta(text)
             reason = choice.get("finish_reason")
             if reason == "error":
                 self.failed = True

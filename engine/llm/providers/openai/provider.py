@@ -12,13 +12,14 @@ from typing import Any
 from engine.kernel.errors import ProviderRejected
 from engine.kernel.world import World
 from engine.llm.counting import tokens_in
-from engine.llm.dialects.openai import chat_body
+from engine.llm.dialects.openai import chat_body, completion_body
 from engine.llm.endpoints import Given
 from engine.llm.messages import ChatRequest, Chunk, EmbeddingRequest, Embeddings, Usage
 from engine.llm.model import Model
 from engine.llm.ports import KeptAt, KeySource, not_told
 from engine.llm.providers.asking import Asking, answered
-from engine.llm.providers.openai.abilities import context_in, custom_abilities, official_abilities
+from engine.llm.providers.openai import responses
+from engine.llm.providers.openai.abilities import context_in, custom_abilities, official_abilities, only_responds
 from engine.llm.providers.openai.answers import completion, is_done, usage_in, vectors_in
 from engine.llm.providers.repairs import Repairs
 from engine.llm.providers.site import Site
@@ -122,20 +123,19 @@ class OpenAIProvider:
         models = (self._model(row) for row in rows if isinstance(row, Mapping))
         return tuple({model.name: model for model in models if model is not None}.values())
 
-    async def chat(self, request: ChatRequest, model: Model, key: str = "") -> AsyncGenerator[Chunk, None]:
+    def chat(self, request: ChatRequest, model: Model, key: str = "") -> AsyncGenerator[Chunk, None]:
         """See `Provider.chat`. A parameter that is refused is renamed or left out once, and remembered."""
 
         def ask() -> Asking:
             body = self._body(request, model)
             return Asking(body, self._chat(request, body, model, key))
 
-        async for chunk in answered(model.name, ask, lambda error, sent: self._repaired(error, model, sent)):
-            yield chunk
+        return answered(model.name, ask, lambda error, sent: self._repaired(error, model, sent))
 
     async def embed(self, request: EmbeddingRequest, model: Model, key: str = "") -> Embeddings:
         if not request.inputs:
             return Embeddings(model.name, (), Usage())
-        inputs = (self._official and request.token_ids) or request.inputs
+        inputs = (self._dialect.official and request.token_ids) or request.inputs
         body: dict[str, Any] = {"model": model.name, "input": inputs, "encoding_format": "float"}
         if request.dimensions is not None:
             body["dimensions"] = request.dimensions
@@ -151,15 +151,27 @@ class OpenAIProvider:
 
     def _body(self, request: ChatRequest, model: Model) -> dict[str, Any]:
         newer = self._dialect.official or model.name in self._renamed or self._dialect.renamed(model)
-        body = chat_body(request, model.name, most_field="max_completion_tokens" if newer else "max_tokens")
+        if self._responds(model):
+            body = responses.responses_body(request, model.name)
+        elif request.fill is not None and not self._dialect.official:
+            body = completion_body(request, request.fill, model.name)
+        else:
+            body = chat_body(request, model.name, most_field="max_completion_tokens" if newer else "max_tokens")
         refused = self._repairs.of(model.name)
         return {name: value for name, value in body.items() if name not in refused}
 
     def _chat(self, request: ChatRequest, body: dict[str, Any], model: Model, key: str) -> AsyncGenerator[Chunk, None]:
-        events = self._wire.events(
-            self._dialect.path("chat/completions", model), body, key=key, model=model.name, last=is_done
-        )
+        if self._responds(model):
+            path, last = self._dialect.path("responses", model), responses.is_last
+            events = self._wire.events(path, body, key=key, model=model.name, last=last)
+            return responses.response(events, self._wire, request, model.name)
+        path = self._dialect.path("completions" if "prompt" in body else "chat/completions", model)
+        events = self._wire.events(path, body, key=key, model=model.name, last=is_done)
         return completion(events, self._wire, request, model.name, self._world)
+
+    def _responds(self, model: Model) -> bool:
+        """Whether a model answers responses and nothing else."""
+        return self._dialect.official and only_responds(model.name)
 
     def _repaired(self, error: ProviderRejected, model: Model, sent: Mapping[str, Any]) -> str | None:
         """What the upstream does not take and will not get again; None when there is nothing of that kind."""
