@@ -34,8 +34,8 @@ def read_yaml(text: str) -> tuple[Any, Mark]:
         mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
         at = reader.offset(mark) if mark else getattr(error, "position", 0)
         problem = getattr(error, "problem", None) or getattr(error, "reason", None) or "it is not understood"
-        if "nesting depth" in problem:  # libyaml's own limit, of what it reads ahead
-            raise malformed(text, at, f"it is nested more than {MOST_DEPTH} deep.", fix="Flatten it.") from None
+        if "nesting depth" in problem:  # libyaml reads ahead and met its own limit; this one comes to ours first
+            return _Reader(text, yaml.SafeLoader).document()
         raise malformed(text, at, f"this is no YAML: {problem}.") from None
 
 
@@ -48,10 +48,10 @@ def write_yaml(value: object) -> str:
 
 
 class _Reader:
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, loader: Any = None) -> None:
         self._text = text
         self._lines = [0, *(match.end() for match in re.finditer("\r\n|[\n\r\x85\u2028\u2029]", text))]
-        self._events: Iterator[Any] = iter(yaml.parse(text, Loader=_LOADER))
+        self._events: Iterator[Any] = iter(yaml.parse(text, Loader=loader or _LOADER))
         self._values = 0
 
     def offset(self, mark: Any) -> int:
