@@ -26,6 +26,7 @@ from engine.kernel.logs import request_id
 from engine.kernel.world import World
 from server.errors import body_for, bug, retry_after
 from server.hosts import may, names_this_machine
+from server.packed import unpacked
 from server.protocol import Limits
 
 log = logging.getLogger("server")
@@ -166,8 +167,12 @@ class Edge:
 
 
 def json_body(request: Request) -> dict[str, Any]:
-    """The request's JSON object, whatever its content type says. Raises InvalidInput."""
-    body = parse_json(request.body)
+    """The request's JSON object, whatever its content type says. Raises InvalidInput, and TooLarge for one that is
+    packed and grows too large."""
+    data = request.body
+    if coding := request.headers.get("content-encoding"):
+        data = unpacked(data, coding, request.app.ctx.limits.body_bytes)
+    body = parse_json(data)
     if not isinstance(body, dict):
         raise InvalidInput("The request is not a JSON object.", fix='Send {"...": ...}.')
     return body

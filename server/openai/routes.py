@@ -145,7 +145,9 @@ class OpenAIRoutes:
         return json_response({"object": "list", "data": await self._models()})
 
     async def model(self, request: Request, name: str) -> HTTPResponse:
-        name, rows = unquote(name), await self._models()
+        name, rows = unquote(name).rstrip("/"), await self._models()
+        if not name:
+            return json_response({"object": "list", "data": rows})
         for row in rows:
             if name in (row["id"], f"{row['owned_by']}/{row['id']}"):
                 return json_response(row)

@@ -23,6 +23,7 @@ COMES_WITH = {
     "websockets": "sanic",
 }
 PACKAGE_OF = {
+    "backports": "backports-zstd",
     "cross_web": "cross-web",
     "dotenv": "python-dotenv",
     "graphql": "graphql-core",
