@@ -1,6 +1,6 @@
 # Few targets. Each is one command that you may as well type yourself.
 .DEFAULT_GOAL := help
-.PHONY: help run test check format docs bench faults snapshots lock
+.PHONY: help run test check format docs bench faults clients snapshots lock
 
 help:       ## this list
 	@grep -E '^[a-z]+: .*##' Makefile | sed 's/:.*##/\t/'
@@ -33,6 +33,9 @@ bench:      ## measure speed; figures and commands are in docs/reference/perform
 
 faults:     ## drills: kill it at the worst moment and look at the file
 	@for file in bench/faults/*.py; do [ -e "$$file" ] || continue; echo "== $$file"; uv run python "$$file" || exit 1; done
+
+clients:    ## LiteLLM, llm and aider, unchanged, against a running server; each is installed beside this one
+	uv run python scripts/drive_clients.py
 
 snapshots:  ## take the pictures of the screens anew; look at the difference before you commit it
 	uv run pytest tests/snapshots --snapshot-update
