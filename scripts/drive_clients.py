@@ -13,6 +13,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
@@ -80,7 +81,7 @@ def run(command: Sequence[str | Path], folder: Path, environ: Mapping[str, str],
 def litellm(folder: Path, base: str) -> str:
     found = json.loads(run([made(folder, LITELLM) / "python", "-c", ASK_BY_LITELLM, base], folder, {}).splitlines()[-1])
     said = "You said: Hello"
-    wanted = {name: said for name in ("whole", "streamed", "ollama", "anthropic")} | {"tool": "look", "vectors": 2}
+    wanted = dict.fromkeys(("whole", "streamed", "ollama", "anthropic"), said) | {"tool": "look", "vectors": 2}
     assert found == wanted, found
     return ", ".join(found)
 
@@ -134,7 +135,7 @@ def drive(name: str) -> bool:
     with tempfile.TemporaryDirectory() as place, ScriptedOpenAI(reply=answer) as upstream:
         folder = Path(place)
         scripted = {"OPENAI_BASE_URL": f"{upstream.url}/v1", "OPENAI_API_KEY": "sk-drill-0123456789"}
-        environ = {"CIRCUIT_BREAKER_EMBEDDED": "1"} if name == "aider" else scripted
+        environ: dict[str, Any] = {"CIRCUIT_BREAKER_EMBEDDED": "1"} if name == "aider" else scripted
         with Process(folder / "data", **environ) as process:
             (folder / "home").mkdir()
             try:
@@ -150,8 +151,8 @@ def drive(name: str) -> bool:
 
 
 def main() -> int:
-    names = sys.argv[1:] or list(DRILLS)
-    return 0 if all([drive(name) for name in names]) else 1
+    went = [drive(name) for name in sys.argv[1:] or DRILLS]
+    return 0 if all(went) else 1
 
 
 if __name__ == "__main__":
