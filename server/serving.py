@@ -129,6 +129,7 @@ def _app(engine: Engine, graphql_port: int | None, playground: bool, cors: Colle
         # Sanic would rewrite its protocol classes once per process, and fail for the second app
         {"TOUCHUP": False, "MOTD": False, "ACCESS_LOG": False, "GRACEFUL_SHUTDOWN_TIMEOUT": limits.grace_s}
         | {"REQUEST_MAX_SIZE": limits.body_bytes, "RESPONSE_TIMEOUT": 3600, "KEEP_ALIVE_TIMEOUT": 75}
+        | {"FALLBACK_ERROR_FORMAT": "text"}  # of what is said to who has left; all other errors are the edge's
     )
     app.ctx.limits, app.ctx.edge = limits, Edge(engine.world, engine.bus, limits, cors)
     app.ctx.edge.guard(app)
