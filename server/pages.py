@@ -1,8 +1,9 @@
-"""The pages beside the APIs: the root of each port, `/health`, and GraphiQL's files."""
+"""The pages beside the APIs: the root of each port, `/health`, `/metrics`, and GraphiQL's files."""
 
 import gzip
 from dataclasses import dataclass
 from functools import cache
+from typing import TYPE_CHECKING
 
 from sanic import HTTPResponse, Request
 
@@ -10,6 +11,9 @@ from engine.engine import Engine
 from engine.kernel import assets
 from engine.kernel.errors import NotFound
 from server.edge import json_response
+
+if TYPE_CHECKING:
+    from server.metrics import Metrics
 
 _FILES = {
     "graphiql.min.js": "text/javascript",
@@ -25,6 +29,7 @@ class Pages:
     engine: Engine
     graphql_port: int | None
     playground: bool
+    series: "Metrics | None" = None
 
     async def root(self, request: Request) -> HTTPResponse:
         if request.server_port == self.graphql_port and self.playground:
@@ -33,9 +38,21 @@ class Pages:
         return json_response(about)
 
     async def health(self, request: Request) -> HTTPResponse:
-        providers = self.engine.llm.catalog.providers.values()
-        up = [status.id for status in providers if status.state == "up"]
-        return json_response({"status": "ok", "service": "circuit-breaker", "providers": up})
+        """Nothing that is anybody's business: no addresses, keys or words of errors."""
+        llm = self.engine.llm
+        states = {status.id: status.state for status in llm.catalog.providers.values()}
+        breakers = [
+            {"provider": row.provider, "model": row.model or None, "state": row.state} for row in llm.health.rows()
+        ]
+        up = [id for id, state in states.items() if state == "up"]
+        told = {"status": "ok", "service": "circuit-breaker", "providers": up, "states": states, "breakers": breakers}
+        return json_response(told)
+
+    async def metrics(self, request: Request) -> HTTPResponse:
+        if self.series is None:
+            raise NotFound("Metrics are off.", fix="Set `metrics = true` under `[server]` in the settings file.")
+        text, content_type = self.series.text(request.headers.get("accept", ""))
+        return HTTPResponse(text, content_type=content_type)
 
     async def file(self, request: Request, name: str) -> HTTPResponse:
         if name not in _FILES:

@@ -16,7 +16,7 @@ from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from types import SimpleNamespace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sanic import Config, HTTPResponse, Request, Sanic
 
@@ -31,6 +31,9 @@ from server.ollama.routes import OllamaRoutes
 from server.openai.routes import OpenAIRoutes
 from server.pages import Pages
 from server.protocol import Limits, Protocol, Signals
+
+if TYPE_CHECKING:
+    from server.metrics import Metrics
 
 CLEAN_UP_S = 1.0  # for handlers whose connection was cut: they close upstreams and write records
 log = logging.getLogger("server")
@@ -81,7 +84,8 @@ async def serve(
         ports = iter([one.getsockname()[1] for one in sockets])
         openai = None if openai_port is None else next(ports)
         graphql = None if graphql_port is None else next(ports)
-        app = _app(engine, graphql, playground, cors, limits)
+        series = await undo.enter_async_context(_measured(engine))
+        app = _app(engine, Pages(engine, graphql, playground, series), cors, limits)
         undo.push_async_callback(_stop, app, servers)
         servers.extend([await _listen(app, one) for one in sockets])
         if servers:
@@ -120,7 +124,18 @@ def bind(host: str, port: int) -> socket.socket:
     return found
 
 
-def _app(engine: Engine, graphql_port: int | None, playground: bool, cors: Collection[str], limits: Limits) -> App:
+@asynccontextmanager
+async def _measured(engine: Engine) -> "AsyncIterator[Metrics | None]":
+    """The series for Prometheus, when they are wanted: only then is what writes them loaded."""
+    if not engine.settings.metrics:
+        yield None
+        return
+    series: Metrics = importlib.import_module("server.metrics").Metrics(engine.bus, engine.llm.health)
+    async with series.following():
+        yield series
+
+
+def _app(engine: Engine, pages: Pages, cors: Collection[str], limits: Limits) -> App:
     name = "circuit-breaker"
     logging.getLogger("sanic.root").setLevel(logging.ERROR)  # it would recommend its debug mode at every start
     Sanic._app_registry.pop(name, None)  # another one may have been served in this process before
@@ -136,11 +151,11 @@ def _app(engine: Engine, graphql_port: int | None, playground: bool, cors: Colle
     app.blueprint(OpenAIRoutes(engine, limits).blueprint())
     app.blueprint(AnthropicRoutes(engine, limits).blueprint())
     app.blueprint(OllamaRoutes(engine, limits).blueprint())
-    pages = Pages(engine, graphql_port, playground)
     app.add_route(pages.root, "/", methods=["GET", "HEAD"])
     app.add_route(pages.health, "/health", methods=["GET", "HEAD"])
+    app.add_route(pages.metrics, "/metrics", methods=["GET", "HEAD"])
     app.add_route(pages.file, "/assets/<name:str>", methods=["GET", "HEAD"])
-    app.add_route(_GraphQL(engine, playground), "/graphql", name="graphql", methods=["GET", "POST"])
+    app.add_route(_GraphQL(engine, pages.playground), "/graphql", name="graphql", methods=["GET", "POST"])
     return app
 
 

@@ -118,6 +118,10 @@ class Settings:
         4000, "server.graphql_port", _port, "Port of the GraphQL API; 0 takes a free one, `off` none.",
         "CIRCUIT_BREAKER_GRAPHQL_PORT",
     )  # fmt: skip
+    metrics: bool = _setting(
+        False, "server.metrics", _flag, "Whether `/metrics` tells Prometheus of requests, tokens, costs and times.",
+        "CIRCUIT_BREAKER_METRICS",
+    )  # fmt: skip
     data_dir: Path | None = _setting(
         None, "data_dir", _folder, "Folder of the database and the log; the platform's data folder when not set.",
         "CIRCUIT_BREAKER_DATA_DIR",

@@ -155,6 +155,13 @@ class Health:
         """How many requests its provider has."""
         return sum(count for (provider, _), count in self._busy.items() if provider == model.provider)
 
+    def under_way(self) -> dict[str, int]:
+        """How many requests each provider has that has any."""
+        found: dict[str, int] = {}
+        for (provider, _), count in self._busy.items():
+            found[provider] = found.get(provider, 0) + count
+        return found
+
     # -- keys -------------------------------------------------------------------------------------------------------
 
     def order(self, model: Model, keys: Sequence[str]) -> list[str]:

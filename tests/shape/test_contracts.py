@@ -28,6 +28,7 @@ PACKAGE_OF = {
     "dotenv": "python-dotenv",
     "graphql": "graphql-core",
     "markdown_it": "markdown-it-py",
+    "prometheus_client": "prometheus-client",
     "strawberry": "strawberry-graphql",
     "yaml": "pyyaml",
 }
@@ -45,6 +46,7 @@ FORBIDDEN = [
     ("engine/llm/routing.py", "import httpx", "5. httpx only in the wire"),
     ("app/commands/doctor.py", "import sanic", "5. sanic only in server"),
     ("app/commands/token.py", "import strawberry", "5. strawberry and graphql only in server.graphql"),
+    ("server/pages.py", "import prometheus_client", "5. prometheus_client only in server.metrics"),
     ("engine/doctor.py", "import textual", "5. textual and rich only in app"),
     ("engine/store/memory/store.py", "import aiosqlite", "5. aiosqlite and filelock only in the SQLite store"),
     ("engine/keys/service.py", "import keyring", "5. keyring only in its adapter"),
