@@ -171,6 +171,6 @@ async def test_health_says_how_providers_are_and_no_secret(app: Served, upstream
     answer = await app.http.get(app.graphql.replace("/graphql", "/health"), timeout=PATIENCE_S)
     found = answer.json()
     assert (found["status"], found["providers"]) == ("ok", ["openai"])
-    assert found["states"] == {"ollama": "down", "openai": "up"}
+    assert found["states"] == {"ollama": "down", "openai": "up", "anthropic": "off", "google": "off"}
     assert found["breakers"] == [{"provider": "openai", "model": None, "state": "open"}]
     assert not [word for word in ("sk-test", "6789", "planted", "127.0.0.1") if word in answer.text]

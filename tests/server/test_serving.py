@@ -154,7 +154,7 @@ async def test_health_tells_no_secret(app: Served) -> None:
     answer = await app.http.get(app.openai.replace("/v1", "/health"))
     assert answer.json() == {
         "status": "ok", "service": "circuit-breaker", "providers": ["openai"],
-        "states": {"ollama": "down", "openai": "up"}, "breakers": [],
+        "states": {"ollama": "down", "openai": "up", "anthropic": "off", "google": "off"}, "breakers": [],
     }  # fmt: skip
     assert "sk-" not in answer.text
 
