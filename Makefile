@@ -1,9 +1,9 @@
 # Few targets. Each is one command that you may as well type yourself.
 .DEFAULT_GOAL := help
-.PHONY: help run test check format docs bench faults clients snapshots lock
+.PHONY: help run test check format docs bench faults clients ollama-walk snapshots lock
 
 help:       ## this list
-	@grep -E '^[a-z]+: .*##' Makefile | sed 's/:.*##/\t/'
+	@grep -E '^[a-z-]+: .*##' Makefile | sed 's/:.*##/\t/'
 
 run:        ## open the workbench
 	uv run circuit-breaker
@@ -36,6 +36,10 @@ faults:     ## drills: kill it at the worst moment and look at the file
 
 clients:    ## LiteLLM, llm and aider, unchanged, against a running server; each is installed beside this one
 	uv run python scripts/drive_clients.py
+
+ollama-walk: ## the walks that need a real Ollama: OLLAMA_BASE_URL=http://127.0.0.1:11434 make ollama-walk
+	@test -n "$$OLLAMA_BASE_URL" || echo "Start Ollama where it is installed, pull a model (ollama pull qwen2.5:0.5b), and run: OLLAMA_BASE_URL=http://127.0.0.1:11434 make ollama-walk"
+	uv run pytest -m real_ollama -rs tests/walks/test_walk_real_ollama.py
 
 snapshots:  ## take the pictures of the screens anew; look at the difference before you commit it
 	uv run pytest tests/snapshots --snapshot-update
