@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from server.metrics import Metrics
 
 CLEAN_UP_S = 1.0  # for handlers whose connection was cut: they close upstreams and write records
+_BACKLOG = 4096  # connections that come at once; one too many would be tried again after a second
 log = logging.getLogger("server")
 App = Sanic[Config, SimpleNamespace]
 
@@ -110,7 +111,7 @@ def bind(host: str, port: int) -> socket.socket:
     found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # a restart need not wait for old connections
     try:
         found.bind(("127.0.0.1" if host == "localhost" else host, port))
-        found.listen(512)  # without it a second bind would succeed on Linux
+        found.listen(_BACKLOG)  # without it a second bind would succeed on Linux
     except OSError as error:
         found.close()
         holder = holder_of_port(port)
@@ -185,6 +186,7 @@ async def _listen(app: App, one: socket.socket) -> Any:
         sock=one,
         protocol=Protocol,
         return_asyncio_server=True,
+        backlog=_BACKLOG,
         asyncio_server_kwargs={"start_serving": False},
         access_log=False,
     )

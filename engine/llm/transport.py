@@ -10,13 +10,15 @@ import asyncio
 import re
 import ssl
 from collections import deque
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
+from functools import partial
 from typing import Any, cast
 
 import httptools
 import httpx
 
 IDLE_S = 30.0
+DRAIN_S = 1.0
 MOST_IDLE = 64
 MOST_HEAD_BYTES = 64 * 1024
 _HIGH_WATER, _LOW_WATER = 256 * 1024, 64 * 1024
@@ -47,7 +49,7 @@ class Transport(httpx.AsyncBaseTransport):
             connection.abort()
             raise
         return httpx.Response(
-            status, headers=headers, stream=_Stream(self, origin, connection, self._idle_s), request=request
+            status, headers=headers, stream=Stream(self, origin, connection, self._idle_s), request=request
         )
 
     async def aclose(self) -> None:
@@ -92,7 +94,7 @@ class Transport(httpx.AsyncBaseTransport):
         return made
 
 
-class _Stream(httpx.AsyncByteStream):
+class Stream(httpx.AsyncByteStream):
     """The body of an answer. Closing it before its end closes the connection."""
 
     def __init__(self, transport: Transport, origin: _Origin, connection: "_Connection", idle_s: float) -> None:
@@ -110,6 +112,13 @@ class _Stream(httpx.AsyncByteStream):
     async def aclose(self) -> None:
         if self._connection is not None:
             self._transport.give_back(self._origin, self._connection)
+            self._connection = None
+
+    def release(self) -> None:
+        """Nothing more is wanted of an answer that has ended but for its framing: the connection is used again if that
+        comes within a moment. Nobody waits for it."""
+        if self._connection is not None:
+            self._connection.drain(partial(self._transport.give_back, self._origin, self._connection))
             self._connection = None
 
 
@@ -133,6 +142,7 @@ class _Connection(asyncio.Protocol):
         self._started = self._complete = self._stays = self._paused = False
         self._ended_by_close = self._surplus = False
         self._broken: Exception | None = None
+        self._drained: Callable[[], None] | None = None
 
     # -- what the transport does ------------------------------------------------------------------------------------
 
@@ -165,6 +175,15 @@ class _Connection(asyncio.Protocol):
             self._paused = False
             self._transport.resume_reading()
         return data
+
+    def drain(self, drained: Callable[[], None]) -> None:
+        """Throw away what is left of the answer, for so long; then `drained`."""
+        self._received.clear()
+        if self._complete or self._paused or self._broken is not None:
+            drained()
+            return
+        self._quiet()
+        self._drained, self._alarm = drained, self._loop.call_later(DRAIN_S, self.abort)
 
     def rest(self) -> None:
         self._resting = True
@@ -277,13 +296,15 @@ class _Connection(asyncio.Protocol):
         self._started = True
 
     def on_body(self, body: bytes) -> None:
-        if not self._surplus:
+        if not self._surplus and self._drained is None:
             self._received.append(body)
             self._size += len(body)
 
     def on_message_complete(self) -> None:
         if self._started and not self._surplus:
             self._complete, self._stays = True, bool(self._parser.should_keep_alive())  # known only now
+            if self._drained is not None:
+                self._loop.call_soon(self._drained)  # when what came with it is known too
 
 
 def _origin(url: httpx.URL) -> _Origin:

@@ -36,12 +36,11 @@ from engine.kernel.world import World
 from engine.llm.framing import Event, Events, FrameTooLong, Lines
 from engine.llm.ports import KeptAt, label_of, not_told
 from engine.llm.refusals import Refusal, encoded, retry_after_s
-from engine.llm.transport import Transport
+from engine.llm.transport import Stream, Transport
 
 MOST_BODY_BYTES = 64 * 1024 * 1024
 MOST_ERROR_BYTES = 64 * 1024
 MOST_MESSAGE_CHARS = 2000
-_LINGER_S = 1.0  # for the end of a finished stream, so that its connection can be used again
 _ERROR_BODY_S = 5.0
 
 Authorize = Callable[[str], Mapping[str, str]]
@@ -121,9 +120,9 @@ def is_loopback(host: str) -> bool:
     return address.is_loopback
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Ask:
-    """One request. `accept` is the media type that the answer must have."""
+    """One request. `accept` is the media type that the answer must have; `ended` says that all of it was read."""
 
     method: str
     path: str
@@ -133,6 +132,7 @@ class _Ask:
     model: str = ""
     headers: Mapping[str, str] = field(default_factory=dict)
     form: bool = False
+    ended: bool = False
 
 
 class Wire:
@@ -343,7 +343,7 @@ class Wire:
                 for frame in frames:
                     yield frame
                     if last(frame):
-                        await _linger(chunks)
+                        ask.ended = True
                         return
         for frame in framing.end():
             yield frame
@@ -372,7 +372,10 @@ class Wire:
                 yield chunk
                 late = f"It fell silent for {idle_s:g} s."
         finally:
-            await response.aclose()
+            if ask.ended and isinstance(response.stream, Stream):
+                response.stream.release()
+            else:
+                await response.aclose()
 
     def _open(self) -> Transport:
         if self._transport is None:
@@ -525,14 +528,6 @@ def _reason(error: BaseException) -> str:
         if isinstance(one, OSError) and one.errno:
             return f"{os.strerror(one.errno)}."
     return f"{str(error).rstrip('.') or type(error).__name__}."
-
-
-async def _linger(chunks: AsyncGenerator[bytes, None]) -> None:
-    """Read to the end of a finished stream, so that its connection can be used again; not for long."""
-    with _whatever_comes():
-        async with asyncio.timeout(_LINGER_S):
-            async for _ in chunks:
-                pass
 
 
 def _whatever_comes() -> suppress:

@@ -4,7 +4,7 @@ import asyncio
 import gzip
 import re
 import socket
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from typing import Any
 
 import httpx
@@ -242,3 +242,11 @@ async def test_what_was_served_is_published_once_a_request(alone: Served) -> Non
         found = [(one.method, one.path, one.status, one.client) for one in seen.take()]
     assert found[0] == ("GET", "/v1/models", 200, "tester/1.0")
     assert [one[:3] for one in found[1:]] == [("GET", "/v1/nothing", 404), ("POST", "/graphql", 200)]
+
+
+async def test_many_clients_may_come_at_once() -> None:
+    """More than the loop has taken yet: this one blocks it, and each must get its connection without a second try."""
+    async with served() as server:
+        with ExitStack() as clients:
+            for _ in range(400):
+                clients.enter_context(socket.create_connection(("127.0.0.1", server.port), timeout=PATIENCE_S))

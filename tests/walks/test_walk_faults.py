@@ -156,8 +156,9 @@ async def test_a_deadline_ends_what_fell_silent_and_closes_the_upstream(bench: B
     await bench.nothing_is_open()
 
 
-async def test_who_goes_on_after_the_end_is_closed(bench: Bench) -> None:
-    bench.first.script.append(Endless())
+@pytest.mark.parametrize("fault", [Endless(), Stall(100)], ids=["goes on", "keeps the line open"])
+async def test_who_does_not_stop_after_the_end_is_closed(bench: Bench, fault: Behaviour) -> None:
+    bench.first.script.append(fault)
     assert (await bench.whole()).json()["choices"][0]["message"]["content"] == "You said: Hello"
     await bench.first.until(lambda server: server.disconnects == 1)
 

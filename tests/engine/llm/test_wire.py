@@ -24,7 +24,7 @@ from engine.kernel.errors import (
 from engine.kernel.world import World
 from engine.llm.refusals import encoded
 from engine.llm.wire import LOCAL, Address, Deadlines, Wire
-from tests.servers.loopback import Drop, Endless, Garbage, Raw, Stall, Status
+from tests.servers.loopback import PATIENCE_S, Drop, Endless, Garbage, Raw, Stall, Status
 from tests.servers.scripted_openai import ScriptedOpenAI
 
 KEY = "sk-very/secret+0123456789"
@@ -93,6 +93,9 @@ async def test_a_finished_stream_leaves_its_connection_for_the_next(server, wire
     for _ in range(3):
         async for _ in wire.events(CHAT, BODY, last=lambda event: event.data == "[DONE]"):
             pass
+        async with asyncio.timeout(PATIENCE_S):
+            while not any(wire._transport._idle.values()):  # noqa: ASYNC110  its end comes a moment later
+                await asyncio.sleep(0)
     assert (connected, len(server.requests)) == (1, 3)
 
 
