@@ -62,6 +62,9 @@ ACTIONS: Sequence[Action] = (
     Action("use_model", "models", "enter", "Chat with it", "Start a conversation with the chosen model", 1),
     Action("refresh", "models", "r", "Look again", "Ask all providers for their models again", 2),
     Action("add_key", "models", "a", "Add key", "Keep an API key for a provider", 3),
+    Action("pull", "models", "p", "Pull", "Fetch a model onto this machine", 4),
+    Action("stop_pull", "models", "s", "Stop", "Stop fetching; the same again goes on where it was"),
+    Action("delete_model", "models", "d", "Delete", "Remove the chosen model from this machine, after asking", 5),
     #
     Action("new_token", "workflows", "n", "New token", "Start a token in the chosen workflow", 1),
     Action("fire", "workflows", "f", "Fire", "Choose a transition of the token and fire it", 2),

@@ -28,6 +28,7 @@ from engine.keys.service import Keys
 from engine.llm.accounts import Accounts
 from engine.llm.catalog import Catalog
 from engine.llm.discovery import Discovery
+from engine.llm.fits import Fits
 from engine.llm.health import REMEMBERED
 from engine.llm.library import Library
 from engine.llm.ports import Provider
@@ -63,6 +64,7 @@ class Parts:
     store: Store
     provider_keys: ProviderKeys
     llm: Llm
+    fits: Fits
     library: Library
     accounts: Accounts
     workflows: Workflows
@@ -127,6 +129,7 @@ async def build(
             store=store,
             provider_keys=ProviderKeys(keys, addresses, discovery.soon, variables),
             llm=llm,
+            fits=Fits(world),
             library=library,
             accounts=accounts,
             workflows=workflows,

@@ -23,7 +23,7 @@ class Engine:
         self.loaded, self.settings, self.data_dir = parts.loaded, parts.loaded.settings, parts.data_dir
         self.world, self.bus, self.store = parts.world, parts.bus, parts.store
         self.provider_keys, self.llm, self.library = parts.provider_keys, parts.llm, parts.library
-        self.accounts = parts.accounts
+        self.accounts, self.fits = parts.accounts, parts.fits
         self.workflows, self.migrations, self.analytics = parts.workflows, parts.migrations, parts.analytics
         self.chats, self.agents, self.doctor = parts.chats, parts.agents, parts.doctor
 

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from engine.kernel.bus import Bus
+from engine.kernel.machine import Machine
 from engine.kernel.world import World
 from engine.llm.catalog import Catalog
 from engine.llm.discovery import Discovery
@@ -22,6 +23,7 @@ from engine.llm.messages import (
     Usage,
 )
 from engine.llm.model import FREE, Model
+from engine.llm.ports import Progress
 from engine.llm.service import Llm
 from engine.store.ports import Journal
 
@@ -35,7 +37,13 @@ class FixedWorld:
         self.at, self.seconds = NOON, 100.0
         self.environ = dict(environ or {})
         chance = random.Random(seed)
-        self.world = World(lambda: self.at, lambda: self.seconds, chance.getrandbits, self.environ, self._sleep)
+        self.machine = Machine(total=16_000_000_000, free=8_000_000_000)
+        self.world = World(
+            lambda: self.at, lambda: self.seconds, chance.getrandbits, self.environ, self._sleep, self._memory
+        )
+
+    async def _memory(self) -> Machine:
+        return self.machine
 
     async def _sleep(self, seconds: float) -> None:
         """Nobody waits: the clock moves on."""
@@ -162,6 +170,45 @@ class ScriptedProvider:
 
     async def close(self) -> None:
         self.closed = True
+
+
+class ScriptedKeeper(ScriptedProvider):
+    """One that keeps models: a pull plays `steps`, of which the last one brings the model."""
+
+    def __init__(self, id: str, models: Sequence[Model] = (), steps: "Sequence[Progress | Gate | BaseException]" = ()):
+        super().__init__(id, models)
+        self.steps, self.pulled, self.removed = steps, [], []  # type: Sequence[Any], list[str], list[str]
+
+    async def pull(self, name: str) -> AsyncGenerator[Progress, None]:
+        self.pulled.append(name)
+        self.open += 1
+        try:
+            for step in self.steps:
+                if isinstance(step, Gate):
+                    step.reached.set()
+                    await step.opened.wait()
+                elif isinstance(step, BaseException):
+                    raise step
+                else:
+                    yield step
+            assert not isinstance(self.known, BaseException)
+            self.known = (*self.known, model(self.id, name, size_bytes=2_000_000_000))
+        finally:
+            self.open -= 1
+
+    async def remove(self, name: str) -> None:
+        assert not isinstance(self.known, BaseException)
+        self.removed.append(name)
+        self.known = tuple(one for one in self.known if one.name != name)
+
+    async def shown(self, name: str) -> Mapping[str, Any]:
+        return {}
+
+    async def copy(self, name: str, to: str) -> None:
+        raise NotImplementedError
+
+    async def load(self, name: str, keep_alive: str | float) -> None:
+        raise NotImplementedError
 
 
 async def llm_of(providers: Sequence[ScriptedProvider], journal: Journal, bus: Bus, world: World) -> Llm:

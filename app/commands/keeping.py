@@ -11,6 +11,7 @@ from contextlib import aclosing
 from app.commands.chat import without_store
 from app.commands.common import real_world
 from app.commands.printing import print_json
+from app.progress import progress_line
 from engine.engine import Engine
 from engine.llm.ports import ModelKeeper, Progress
 
@@ -78,13 +79,3 @@ class _Line:
         if self._open:
             sys.stderr.write("\n")
             self._open = False
-
-
-def progress_line(step: Progress, width: int = 30) -> str:
-    """`pulling 3f2a  ━━━━━━──────  42 %  0.8 of 1.9 GB`."""
-    if not step.total:
-        return step.status
-    part = min(1.0, step.completed / step.total)
-    bar = "━" * round(part * width)
-    done, whole = step.completed / 1e9, step.total / 1e9
-    return f"{step.status}  {bar:─<{width}}  {part:.0%}  {done:.1f} of {whole:.1f} GB"

@@ -1,4 +1,4 @@
-"""The world outside as the engine sees it: clock, ids, randomness and environment.
+"""The world outside as the engine sees it: clock, ids, randomness, environment and memory.
 
 Only this file touches them. `World.real()` is the machine's; tests build a `World` whose clock they move by hand.
 """
@@ -9,6 +9,8 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+
+from engine.kernel.machine import Machine, look
 
 _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"  # Crockford's base 32
 _PAIRS = [first + second for first in _ALPHABET for second in _ALPHABET]
@@ -35,13 +37,14 @@ class _Entropy:
 @dataclass(frozen=True, slots=True)
 class World:
     """`now` is aware UTC; `monotonic` is seconds for measuring; `bits(n)` gives n unguessable bits;
-    `sleep` waits for so many seconds."""
+    `sleep` waits for so many seconds; `memory` looks at what is free now."""
 
     now: Callable[[], datetime]
     monotonic: Callable[[], float]
     bits: Callable[[int], int]
     environ: Mapping[str, str]
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+    memory: Callable[[], Awaitable[Machine]] = look
     _last: list[int] = field(default_factory=lambda: [0, 0], repr=False)
 
     @classmethod

@@ -6,13 +6,11 @@ from typing import Annotated
 
 import strawberry
 
-from engine.kernel import machine
 from engine.kernel.errors import InvalidInput, NotFound, shown
 from engine.llm.accounts import BudgetReached
 from engine.llm.bench import TOKENS, bench
 from engine.llm.budgets import budget_of, window
 from engine.llm.catalog import named
-from engine.llm.fit import fit
 from engine.llm.model import Model, ProviderStatus
 from engine.llm.service import FIRST_ROUND_S, RequestEnded
 from engine.llm.spending import By
@@ -82,8 +80,8 @@ class SpendingQueries:
     ) -> ModelFitType:
         if context is not None and context < 1:
             raise InvalidInput(f"{context} is no context.", fix="Give tokens.", details={"path": "context"})
-        found, here = await _model(info, model), await machine.look()
-        return ModelFitType.of(fit(found, here, context or 0), here)
+        found, here = await info.context.engine.fits.one(await _model(info, model), context or 0)
+        return ModelFitType.of(found, here)
 
     @strawberry.field(description="A page of the log of requests, newest first.")
     async def requests(

@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 from app.cli import TASKS, main
-from app.commands.keeping import progress_line
+from app.progress import progress_line
 from engine.llm.ports import Progress
 from engine.llm.routing.model import TASKS as TASKS_OF_ROUTING
 from tests.servers.fake_ollama import FakeOllama

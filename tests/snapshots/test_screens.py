@@ -6,6 +6,7 @@ not exist here, and each picture costs a second.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -17,12 +18,15 @@ from app.screens.chat import ChatScreen
 from engine.kernel.caller import WORKBENCH
 from engine.kernel.errors import PortTaken, ProviderUnavailable, StoreCorrupt
 from engine.llm.messages import Finished, ReasoningDelta, TextDelta, Usage
+from engine.llm.model import Price
+from engine.llm.ports import Progress
 from engine.nets.analysis.model import Severity
-from tests.support import Gate
+from tests.support import Gate, ScriptedKeeper
 from tests.workbench import CODER, EMBEDDER, answer, bridge_of, providers, ready, rest, workbench
 
 SIZES = {"wide": (140, 45), "medium": (100, 30), "narrow": (60, 20)}
 PLACES = {"chat": "f2", "models": "f3", "workflows": "f4", "server": "f5", "doctor": "f6"}
+PRICED = Price(Decimal("0.05"), Decimal("0.4"), Decimal("0.005"))
 MARKDOWN = (
     "A marking is a **deadlock** when no transition is *enabled*.\n\n"
     "| place | tokens |\n|---|---|\n| draft | 1 |\n| review | 0 |\n\n"
@@ -219,6 +223,40 @@ def test_many_models(snap: Callable[..., None]) -> None:
 
     many = [replace(CODER, name=f"model-{number:03}:7b", loaded=False) for number in range(200)]
     snap(go("models", "G"), providers=providers(ollama=many))
+
+
+@pytest.mark.parametrize("size", ["wide", "narrow"])
+def test_fetching_a_model(snap: Callable[..., None], size: str) -> None:
+    gate = Gate()
+    steps = [Progress("pulling 3f2a8c91d07b", 800_000_000, 1_900_000_000), gate]
+    given = {**providers(), "ollama": ScriptedKeeper("ollama", [CODER, EMBEDDER], steps)}
+
+    async def story(pilot: Pilot[None]) -> None:
+        await go("models", "p")(pilot)
+        await pilot.press(*write("phi3:mini"), "enter")
+        await asyncio.wait_for(gate.reached.wait(), 30)
+
+    snap(story, size=SIZES[size], providers=given)
+
+
+def test_deleting_a_model(snap: Callable[..., None]) -> None:
+    given = {**providers(), "ollama": ScriptedKeeper("ollama", [CODER, EMBEDDER])}
+    snap(go("models", "home", "d"), size=SIZES["medium"], providers=given)
+
+
+def test_what_models_cost_and_how_fast_they_were(snap: Callable[..., None]) -> None:
+    from dataclasses import replace
+
+    cloud = replace(CODER, provider="ollama", name="gpt-5-nano", local=False, loaded=False, size_bytes=0, price=PRICED)
+    big = replace(CODER, name="llama3.3:70b", size_bytes=42_520_413_916, loaded=False)
+
+    async def story(pilot: Pilot[None]) -> None:
+        engine = bridge_of(pilot).engine
+        assert engine is not None
+        engine.llm.health.learn(CODER, 0.412, 41.7)
+        await go("models")(pilot)
+
+    snap(story, providers=providers(ollama=[CODER, big, cloud, EMBEDDER]))
 
 
 @pytest.mark.parametrize("keys", [(), ("enter",)], ids=["whose", "which"])
