@@ -6,8 +6,9 @@ What is made here is taken apart here, in the opposite order.
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 
 import orjson
@@ -88,6 +89,8 @@ async def build(
     data_dir = settings.data_dir or folders.data_folder()
     bus = Bus()
     async with AsyncExitStack() as stack:
+        if settings.telemetry:
+            await stack.enter_async_context(await _telemetry(bus, settings.telemetry))
         store = await _open_store(settings, data_dir, world)
         stack.push_async_callback(store.close)
         upstreams = Upstreams.of(settings)
@@ -165,6 +168,21 @@ async def _ended(task: asyncio.Task[None]) -> None:
     task.cancel()
     with suppress(asyncio.CancelledError):
         await task
+
+
+async def _telemetry(bus: Bus, endpoint: str) -> AbstractAsyncContextManager[None]:
+    """Spans for an OTLP endpoint. What they need is an extra, and takes long to load. Raises InvalidConfig without."""
+    try:
+        telemetry = await asyncio.to_thread(import_module, "engine.telemetry")
+    except ImportError as error:
+        raise InvalidConfig(
+            "Telemetry is switched on, and OpenTelemetry is not there.",
+            why=f"{error}.",
+            fix="Install it: `pip install 'circuit-breaker[otel]'`; or take `telemetry.endpoint` out.",
+            details={"path": "telemetry.endpoint"},
+        ) from None
+    found: AbstractAsyncContextManager[None] = telemetry.spans(bus, telemetry.exporting(endpoint))
+    return found
 
 
 async def _open_store(settings: Settings, data_dir: Path, world: World) -> Store:

@@ -146,6 +146,10 @@ class Settings:
         "openai/gpt-5.4", "spend.reference", _text, "Model whose price costs are compared with, as provider/name.",
         "CIRCUIT_BREAKER_SPEND_REFERENCE",
     )  # fmt: skip
+    telemetry: str = _setting(
+        "", "telemetry.endpoint", _url, "OTLP endpoint (HTTP) that gets a span for each request; none when not set.",
+        "CIRCUIT_BREAKER_TELEMETRY_ENDPOINT",
+    )  # fmt: skip
     theme: str = _setting(
         "circuit-dark", "workbench.theme", _text, "Theme of the workbench; the palette lists them.",
         "CIRCUIT_BREAKER_THEME",

@@ -9,8 +9,8 @@ import sys
 import pytest
 
 HEAVY = {
-    *("aiosqlite", "graphql", "httpx", "keyring", "markdown_it", "nats", "numpy", "prometheus_client"),
-    *("pydantic", "pygments", "sanic", "sqlite3", "strawberry", "xllamacpp"),
+    *("aiosqlite", "graphql", "httpx", "keyring", "markdown_it", "nats", "numpy", "opentelemetry"),
+    *("prometheus_client", "pydantic", "pygments", "sanic", "sqlite3", "strawberry", "xllamacpp"),
 }
 
 
