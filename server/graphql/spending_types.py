@@ -354,6 +354,37 @@ class CostUpdateType:
     model: str | None = strawberry.field(description="The model.")
     token_usage: TokenUsageType | None = strawberry.field(description="Its tokens.")
 
+    @strawberry.field(description="The request, or the budget.")
+    def id(self) -> str:
+        return self.request_id or (self.budget.budget_id if self.budget else "")
+
+    @strawberry.field(description="The same as `costDelta`.")
+    def cost(self) -> float | None:
+        return self.cost_delta
+
+    @strawberry.field(description="USD.")
+    def currency(self) -> str:
+        return "USD"
+
+    @strawberry.field(description="For people.")
+    def description(self) -> str:
+        if self.budget:
+            return self.budget.message
+        cost = "not known" if self.cost_delta is None else dollars(Decimal(str(self.cost_delta)))
+        return f"{self.provider}/{self.model}: {cost}"
+
+    @strawberry.field(description="Provider, model and request, for programs.")
+    def details(self) -> JSON:
+        return self._facts()
+
+    @strawberry.field(description="The same as `details`.")
+    def metadata(self) -> JSON:
+        return self._facts()
+
+    def _facts(self) -> JSON:
+        facts = {"provider": self.provider, "model": self.model, "requestId": self.request_id}
+        return JSON({name: value for name, value in facts.items() if value})
+
 
 @strawberry.type(name="ModelFit", description="Whether a local model fits the memory of this machine: an estimate.")
 class ModelFitType:
