@@ -142,6 +142,7 @@ def _form(body: Body, request: ChatRequest, family: Family) -> None:
             body.notes.append(Noted("emulated", "The schema is asked for in words: this model has tools to call."))
     elif form.get("type") == "json_object":
         body.fields["system"] = [*body.fields.get("system", []), {"type": "text", "text": _JSON_ONLY}]
+        body.notes.append(Noted("emulated", "JSON is asked for in words: Anthropic holds answers only to a schema."))
 
 
 def _think(body: Body, request: ChatRequest, family: Family) -> None:
