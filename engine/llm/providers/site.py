@@ -52,7 +52,8 @@ class Site:
     def model(self, found: Model) -> Model:
         """A model that the provider told of, as it is here."""
         details = {**found.details, **({"catalog": self.catalog} if self.catalog else {})}
-        return replace(found, price=FREE if self.local else found.price, local=self.local, details=details)
+        price = found.price if found.price is not None else FREE if self.local else None
+        return replace(found, price=price, local=self.local, details=details)
 
     def named(self, abilities_of: Callable[[str], frozenset[Ability]]) -> tuple[Model, ...]:
         """The models that the user named; what they can is taken from the name where it was not said."""
