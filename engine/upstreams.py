@@ -18,6 +18,8 @@ from engine.llm.providers.google.provider import GoogleProvider, google_address
 from engine.llm.providers.ollama.provider import OllamaProvider
 from engine.llm.providers.openai.provider import Dialect, OpenAIProvider
 from engine.llm.providers.site import Site, in_header
+from engine.llm.providers.vertex.credentials import default_file
+from engine.llm.providers.vertex.provider import VertexProvider, vertex_address
 from engine.llm.wire import LOCAL, REMOTE, Address, Authorize, bearer
 
 
@@ -44,7 +46,8 @@ class Upstreams:
             "google": settings.google_url,
             "azure": settings.azure_endpoint,
             "custom": settings.custom_url,
-        } | {endpoint.name: endpoint.url for endpoint in self.endpoints}
+            "vertex": vertex_address(settings.vertex_region).url,
+        } | {endpoint.name: _address(endpoint) for endpoint in self.endpoints}
 
     @property
     def variables(self) -> Mapping[str, tuple[str, ...]]:
@@ -72,6 +75,8 @@ class Upstreams:
                     "custom", "Custom endpoint", settings.custom_url, source, world, kept=kept, given=named
                 )
             )
+        if settings.vertex_project:
+            found.append(_endpoint(self._vertex(), keys, world))
         found += [_endpoint(one, keys, world) for one in self.endpoints]
         if settings.embedded:
             found.append(EmbeddedProvider(world, logs, gguf=settings.embedded_model))
@@ -88,6 +93,22 @@ class Upstreams:
             catalog="azure",
             api_version=settings.azure_api_version,
         )
+
+    def _vertex(self) -> Endpoint:
+        settings = self.settings
+        return Endpoint(
+            "vertex",
+            "vertex",
+            "",
+            "Vertex AI",
+            catalog="vertex",
+            project=settings.vertex_project,
+            region=settings.vertex_region,
+        )
+
+
+def _address(one: Endpoint) -> str:
+    return vertex_address(one.region, one.url).url if one.kind == "vertex" else one.url
 
 
 def _keys_of(keys: Keys, id: str, address: str) -> tuple[KeySource, KeptAt]:
@@ -108,6 +129,12 @@ def _endpoint(one: Endpoint, keys: Keys, world: World) -> Provider:
         case "azure":
             site = _site(one, keys, Address.parse(one.url), in_header("api-key"))
             return AzureProvider(site, world, api_version=one.api_version)
+        case "vertex":
+            site = _site(one, keys, vertex_address(one.region, one.url), bearer)
+            named = Path(one.credentials).expanduser() if one.credentials else default_file(world.environ)
+            return VertexProvider(
+                site, world, project=one.project, region=one.region, file=named, token_url=one.token_url
+            )
         case _:
             site = _site(one, keys, Address.parse(one.url), bearer)
             return OpenAIProvider(site, world, Dialect(official=site.address.url.startswith("https://api.openai.com")))
@@ -123,7 +150,7 @@ def _site(
             fix="Take it out.",
             details={"path": f"endpoints.{one.name}.local"},
         )
-    source, kept = _keys_of(keys, one.name, one.url)
+    source, kept = _keys_of(keys, one.name, _address(one))
     how, _, header = one.auth.partition(":")
     variable = f", or set {one.key_env}" if one.key_env else ""
     return Site(

@@ -14,6 +14,7 @@ _CHOICES = (
     Choice("anthropic", "Anthropic"),
     Choice("google", "Google"),
     Choice("azure", "Azure OpenAI", "AZURE_OPENAI_ENDPOINT"),
+    Choice("vertex", "Vertex AI", "an OAuth token; a service account needs none"),
 )
 
 

@@ -209,6 +209,14 @@ class Settings:
         "Its deployments and the models behind them: `my-chat=gpt-4o, my-vectors=text-embedding-3-small`.",
         "AZURE_OPENAI_DEPLOYMENTS",
     )  # fmt: skip
+    vertex_project: str = _setting(
+        "", "providers.vertex.project", _text, "Project of Google Cloud whose Vertex AI is asked.",
+        "VERTEX_PROJECT",
+    )  # fmt: skip
+    vertex_region: str = _setting(
+        "global", "providers.vertex.region", _text, "Region of Vertex AI, or `global`.",
+        "VERTEX_REGION",
+    )  # fmt: skip
     dial: str = _setting(
         "balanced", "routing.dial", _choice("quality", "balanced", "saving"),
         "How good a model must be for a hard prompt, before price and speed count.",

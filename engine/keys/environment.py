@@ -7,6 +7,7 @@ VARIABLES: Mapping[str, tuple[str, ...]] = {
     "anthropic": ("ANTHROPIC_API_KEY", "ANTHROPIC_API_KEYS"),
     "google": ("GOOGLE_API_KEY", "GOOGLE_API_KEYS", "GEMINI_API_KEY"),
     "azure": ("AZURE_OPENAI_API_KEY", "AZURE_OPENAI_API_KEYS"),
+    "vertex": ("VERTEX_ACCESS_TOKEN",),
     "custom": ("CUSTOM_LLM_API_KEY", "CUSTOM_LLM_API_KEYS"),
 }
 """The variables of each provider; one whose name ends in KEYS holds several, parted by commas."""

@@ -32,6 +32,7 @@ class Refusal:
         outer = problem if isinstance(problem, Mapping) else {}
         inner = outer.get("error", outer)
         fields = inner if isinstance(inner, Mapping) else {}
+        inner = outer.get("error_description", inner) if isinstance(inner, str) else inner
         spoken = inner if isinstance(inner, str) else problem if isinstance(problem, str) else ""
         message = spoken or next((one for key in ("message", "detail") if isinstance(one := fields.get(key), str)), "")
         if not message and problem and not isinstance(problem, str):

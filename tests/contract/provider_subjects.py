@@ -1,11 +1,12 @@
 """The providers, each with a server on loopback that speaks its wire format, under one form: what a model says."""
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from engine.kernel.world import World
-from engine.llm.endpoints import deployments_in
+from engine.llm.endpoints import Given, deployments_in
 from engine.llm.ports import Provider
 from engine.llm.providers.anthropic.provider import AnthropicProvider
 from engine.llm.providers.azure.provider import AzureProvider
@@ -13,6 +14,7 @@ from engine.llm.providers.google.provider import GoogleProvider
 from engine.llm.providers.ollama.provider import OllamaProvider
 from engine.llm.providers.openai.provider import OpenAIProvider
 from engine.llm.providers.site import Site, in_header
+from engine.llm.providers.vertex.provider import VertexProvider
 from engine.llm.wire import Address, Deadlines
 from tests.servers import fake_ollama, scripted_anthropic, scripted_azure, scripted_google, scripted_openai
 from tests.servers.loopback import LoopbackServer, Status
@@ -49,8 +51,6 @@ class Subject:
 
 
 def _openai_says(server: Any, say: Say) -> None:
-    import json
-
     fresh, read, _, out = say.counts
     usage = {"prompt_tokens": fresh + read, "completion_tokens": out, "prompt_tokens_details": {"cached_tokens": read}}
     calls = [(name, json.dumps(given)) for name, given in say.calls]
@@ -95,6 +95,18 @@ def _ollama_says(server: Any, say: Say) -> None:
     counts = {"prompt_eval_count": fresh + read, "eval_count": out}
     calls = [(name, given, "") for name, given in say.calls]
     server.reply = lambda _: fake_ollama.Reply(say.text, say.thoughts, calls, counts=counts)
+
+
+def _claude_says(server: Any, say: Say) -> None:
+    upstream = scripted_anthropic.ScriptedAnthropic()
+    _anthropic_says(upstream, say)
+    server.claude = upstream.reply
+
+
+def _vertex(url: str, deadlines: Deadlines, *names: str) -> Provider:
+    given = tuple(Given(name) for name in names)
+    site = Site("vertex", "Vertex AI", Address.parse(url), lambda: [KEY], deadlines=deadlines, given=given)
+    return VertexProvider(site, World.real({}), project="p-1", region="global", file=None)
 
 
 def _azure(url: str, deadlines: Deadlines) -> Provider:
@@ -154,6 +166,25 @@ SUBJECTS: tuple[Subject, ...] = (
         _openai_error,
         "my-chat",
         "my-vectors",
+    ),
+    Subject(
+        "vertex-gemini",
+        "Vertex AI (Gemini)",
+        lambda: scripted_google.ScriptedGoogle(token=KEY, signed=True),
+        lambda url, within: _vertex(url, within, "gemini-3.5-flash", "gemini-embedding-001"),
+        _google_says,
+        lambda code, message: scripted_google.error(code, _STATUSES[code], message),
+        "gemini-3.5-flash",
+        "gemini-embedding-001",
+    ),
+    Subject(
+        "vertex-claude",
+        "Vertex AI (Claude)",
+        lambda: scripted_google.ScriptedGoogle(["claude-sonnet-4-5"], token=KEY),
+        lambda url, within: _vertex(url, within, "claude-sonnet-4-5"),
+        _claude_says,
+        lambda code, message: scripted_anthropic.error(_KINDS[code], message),
+        "claude-sonnet-4-5",
     ),
     Subject(
         "ollama",
