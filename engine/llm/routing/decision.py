@@ -11,6 +11,7 @@ from engine.kernel.errors import ContextTooLong, InvalidInput, NoModelFits, NotF
 from engine.llm.catalog import named
 from engine.llm.messages import ChatRequest
 from engine.llm.model import Model
+from engine.llm.retired import retired
 from engine.llm.routing.gates import CODES, rejection
 from engine.llm.routing.model import Candidate, Decision, Needs, Policy, Rejected, Standing, rejected_json
 from engine.llm.routing.policies import BUILT_IN, BY_TASK, SPREAD, STRATEGIES
@@ -164,6 +165,8 @@ def _near_first(model: Model) -> Candidate:
 
 
 def _unknown(name: str, models: Sequence[Model], policies: Policies) -> NotFound:
+    if gone := retired(name, models):
+        return gone
     known = [*policies, *(model.name for model in models), *(model.id for model in models)]
     fix = f"`auto` takes the best that is there; /v1/models lists them all.{_where_to_get(name, models)}"
     return NotFound.named("model", name, known, fix=fix)
