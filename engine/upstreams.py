@@ -108,7 +108,7 @@ class Upstreams:
 
 
 def _address(one: Endpoint) -> str:
-    return vertex_address(one.region, one.url).url if one.kind == "vertex" else one.url
+    return (vertex_address(one.region, one.url) if one.kind == "vertex" else Address.parse(one.url)).url
 
 
 def _keys_of(keys: Keys, id: str, address: str) -> tuple[KeySource, KeptAt]:

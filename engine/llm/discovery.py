@@ -1,7 +1,8 @@
 """Finding providers and their models: at the start, and when they come and go later.
 
 One task per provider asks it again and again: one that is down and near every two seconds, so that Ollama is seen soon
-after it starts; others now and then. A failure keeps the models that were known, marked as down.
+after it starts; others now and then, and sooner while they do not answer. A failure keeps the models that were known,
+marked as down.
 """
 
 import asyncio
@@ -16,7 +17,7 @@ from engine.llm.model import ProviderStatus
 from engine.llm.ports import Provider
 
 log = logging.getLogger("llm")
-LOCAL_DOWN_S, LOCAL_UP_S, FAR_S = 2.0, 10.0, 600.0
+LOCAL_DOWN_S, LOCAL_UP_S, FAR_DOWN_S, FAR_S = 2.0, 10.0, 60.0, 600.0
 DEADLINE_S = 10.0
 
 
@@ -77,7 +78,8 @@ class Discovery:
         while True:
             self._again[id].clear()
             status = await self.refresh(id)
-            pause = FAR_S if not status.local else LOCAL_UP_S if status.state == "up" else LOCAL_DOWN_S
+            near, far = (LOCAL_UP_S, FAR_S) if status.state == "up" else (LOCAL_DOWN_S, FAR_DOWN_S)
+            pause = near if status.local else FAR_S if status.state == "off" else far
             with suppress(TimeoutError):
                 async with asyncio.timeout(pause):
                     await self._again[id].wait()

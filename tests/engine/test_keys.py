@@ -14,6 +14,7 @@ import keyring.errors
 import pytest
 
 from engine.kernel.errors import InvalidInput, KeyringUnavailable, NotFound
+from engine.keys.environment import VARIABLES
 from engine.keys.memory import MemoryKeys
 from engine.keys.os_keyring import OsKeyring
 from engine.keys.providers import ProviderKeys
@@ -102,6 +103,36 @@ async def test_the_environment_wins_and_is_written_nowhere(bench):
         "OPENAI_API_KEYS",
         "Test Ring",
     ]
+
+
+async def test_lists_and_other_names_of_variables_are_read_and_each_key_once(bench):
+    environ = {
+        "ANTHROPIC_API_KEY": "a-one-0123456789",
+        "ANTHROPIC_API_KEYS": "a-one-0123456789, a-two-0123456789,",
+        "GEMINI_API_KEY": "g-one-0123456789",
+        "LAB_KEYS": "l-one-0123456789,l-two-0123456789",
+    }
+    variables = {**VARIABLES, "lab": ("LAB_KEYS",)}
+    homes = {"anthropic": "https://a.test", "google": "https://g.test", "lab": "https://l.test/v1"}
+    keys = Keys(
+        bench.store.shelf, FixedWorld(environ).world, none_found, bench.learnt.extend, homes, variables=variables
+    )
+    assert keys.secrets("anthropic", "https://a.test/v1") == ["a-one-0123456789", "a-two-0123456789"]
+    assert keys.secrets("google", "https://g.test") == ["g-one-0123456789"]
+    assert keys.secrets("lab", "https://l.test") == ["l-one-0123456789", "l-two-0123456789"]
+    assert keys.secrets("lab", "https://elsewhere.test") == []
+    assert "l-two-0123456789" in bench.learnt
+
+
+async def test_where_a_key_is_kept_is_said_with_what_replaces_it(bench):
+    keys = bench.keys({"OPENAI_API_KEYS": f"{KEY},sk-two-0123456789"})
+    await keys.set("custom", OPENAI, "sk-ring-0123456789")
+    assert keys.kept("openai", KEY) == ("from OPENAI_API_KEYS", "Correct OPENAI_API_KEYS, and start again.")
+    assert keys.kept("custom", "sk-ring-0123456789") == (
+        "kept by Test Ring",
+        "Replace it with `circuit-breaker keys set custom`.",
+    )
+    assert keys.kept("custom", "sk-unknown") == ("", "")
 
 
 async def test_every_key_is_told_to_the_log(bench):

@@ -42,6 +42,15 @@ key_env = "LAB_KEY"
 headers = {{ "x-team" = "search" }}
 models = ["llama-9", {{ name = "dear", input = "100", output = "400" }}]
 
+[endpoints.cloud]
+kind = "vertex"
+url = "{vertex}"
+project = "p-1"
+region = "europe-west4"
+credentials = "{credentials}"
+token_url = "{vertex}/token"
+models = ["gemini-3.6-flash", "claude-haiku-4-5"]
+
 [endpoints.proxy]
 kind = "anthropic"
 url = "{proxy}"
@@ -63,12 +72,15 @@ class Clouds:
             "us": ScriptedAzure({"chat-us": "gpt-4o", "vectors": "text-embedding-3-small"}, key=SECRET),
             "lab": ScriptedOpenAI(["llama-9", "dear"]),
             "proxy": ScriptedAnthropic(["claude-proxied"], key=SECRET),
+            "vertex": ScriptedGoogle(["gemini-3.6-flash", "claude-haiku-4-5"], token=f"ya29.{SECRET}"),
         }
         for server in self.servers.values():
             stack.enter_context(server)
         urls = {name: server.url for name, server in self.servers.items()}
         file = folder / "config.toml"
-        file.write_text(CONFIG.format(**urls))
+        login = {"client_id": "c", "client_secret": SECRET, "refresh_token": SECRET, "type": "authorized_user"}
+        (folder / "login.json").write_text(json.dumps(login))
+        file.write_text(CONFIG.format(credentials=folder / "login.json", **urls))
         self.process = stack.enter_context(
             Process(
                 folder / "data",
@@ -131,11 +143,12 @@ EVERYBODY = {
     "custom": "my-model",
     "azure-eu": "chat-eu",
     "lab": "llama-9",
+    "cloud": "gemini-3.6-flash",
     "proxy": "claude-proxied",
 }
 
 
-@pytest.mark.parametrize(("provider", "model"), EVERYBODY.items())
+@pytest.mark.parametrize(("provider", "model"), [*EVERYBODY.items(), ("cloud", "claude-haiku-4-5")])
 def test_one_request_for_all_of_them(clouds: Clouds, provider: str, model: str) -> None:
     whole = clouds.chat(model)
     assert whole.json()["choices"][0]["message"]["content"] == "You said: Hello!", whole.text

@@ -110,12 +110,13 @@ def test_a_bad_address_is_refused():
 
 
 async def test_models_have_what_is_known_of_their_family(server, claude):
-    server.models += [{"id": "claude-x", "max_input_tokens": 1_000_000}, {"id": None}]
+    server.models += [{"id": "claude-x", "max_input_tokens": 1_000_000, "max_tokens": 64_000}, {"id": None}]
     found = {one.name: one for one in await claude.models()}
     assert found.keys() == {OLD, BUDGET, NEW, "claude-x"}
     assert "thinking" not in found[OLD].abilities
     assert found[BUDGET].abilities >= {"chat", "tools", "vision", "thinking", "json"}
-    assert (found[BUDGET].context, found["claude-x"].context) == (200_000, 1_000_000)
+    assert found[BUDGET].context == 0, "not told, so that the catalog may"
+    assert (found["claude-x"].context, found["claude-x"].most_output) == (1_000_000, 64_000)
     assert found[BUDGET].price is None
     assert not found[BUDGET].local
     assert server.requests[-1].headers["anthropic-version"] == "2023-06-01"

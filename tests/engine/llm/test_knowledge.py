@@ -178,6 +178,15 @@ def test_what_the_provider_says_stays():
     assert (found.context, found.price, found.most_output, found.released) == (99, price, 3, "2026-01-01")
 
 
+def test_an_endpoint_has_the_prices_of_whose_it_is_and_what_was_given_stays(known):
+    bare = Model("azure-eu", "my-chat", details={"base_model": "gpt-4o", "catalog": "azure"})
+    found = known.enriched(bare, TODAY)
+    assert found.price == known.find("azure", "gpt-4o", TODAY).price
+    assert "vision" in found.abilities
+    given_ = Model("azure-eu", "my-chat", details={**bare.details, "abilities": "given"})
+    assert known.enriched(given_, TODAY).abilities == {"chat"}
+
+
 def test_a_local_model_is_left_as_it_is():
     rows = Knowledge(catalog({"m": row()}, "ollama"))
     model = Model("ollama", "m", price=FREE, local=True)

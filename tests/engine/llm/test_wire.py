@@ -121,6 +121,46 @@ async def test_proxies_of_the_environment_are_not_used(server, wire, monkeypatch
     assert await wire.get_json("/v1/models")
 
 
+@pytest.mark.parametrize("status", [200, 404, 502])
+async def test_a_wrong_address_says_what_answered_there(server, wire, status):
+    page = b"<html><head><title> Welcome to\n nginx! </title></head><body>x</body></html>"
+    server.script.append(Status(status, page, {"content-type": "text/html; charset=utf-8", "server": "nginx/1.27"}))
+    error = await failure(wire)
+    assert "'Welcome to nginx!'" in str(error)
+    assert "'nginx/1.27'" in str(error)
+    assert "<html>" not in str(error)
+
+
+async def test_a_path_that_is_not_there_says_whose_server_it_is(server, wire):
+    server.script.append(Status(404, {"detail": "Not Found"}, {"server": "uvicorn"}))
+    error = await failure(wire)
+    assert "The server calls itself 'uvicorn'." in error.why
+    assert "end in /v1" in error.fix
+
+
+async def test_a_key_that_is_refused_is_named_by_its_end(server):
+    world = replace(World.real({}), now=lambda: NOW)
+    made = Wire(
+        Address.parse(server.url),
+        provider="test",
+        title="Test",
+        world=world,
+        auth_fix="Set the key.",
+        kept=lambda key: ("kept by Ring", "Replace it.") if key == KEY else ("", ""),
+    )
+    for key, what, fix in (
+        (KEY, f"Test refused the key …{KEY[-4:]} (kept by Ring).", "Replace it."),
+        ("sk-unknown-abcdefgh", "Test refused the key …efgh.", "Set the key."),
+        ("short", "Test refused the key ….", "Set the key."),
+    ):
+        server.script.append(Status(401, {"error": {"message": f"Incorrect API key provided: {key}"}}))
+        with pytest.raises(ProviderAuth) as caught:
+            await made.post_json(CHAT, BODY, key=key)
+        assert (caught.value.what, caught.value.fix) == (what, fix)
+        assert key not in str(caught.value)
+    await made.close()
+
+
 def test_what_utf8_cannot_have_becomes_a_question_mark():
     assert encoded({"a": "ü\ud800"}) == '{"a": "ü?"}'.encode()
     assert encoded({"n": 2**70}) == b'{"n": %d}' % 2**70

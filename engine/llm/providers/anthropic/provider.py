@@ -21,7 +21,6 @@ from engine.llm.wire import REMOTE, Address, Deadlines
 
 ANTHROPIC_URL = "https://api.anthropic.com"
 VERSION = "2023-06-01"
-CONTEXT = 200_000
 _MODELS_S = 5.0
 _FORWARDED = ("anthropic-beta", "anthropic-version")
 _DROPPABLE = ("temperature", "top_p", "top_k", "stop_sequences", "thinking", "output_config")
@@ -110,13 +109,13 @@ class AnthropicProvider:
 
     def _model(self, row: Mapping[str, object]) -> Model:
         name = str(row["id"])
-        told = row.get("max_input_tokens")
-        title = row.get("display_name")
+        told, most, title = (row.get(key) for key in ("max_input_tokens", "max_tokens", "display_name"))
         found = Model(
             provider=self.id,
             name=name,
             abilities=abilities_of(name),
-            context=told if isinstance(told, int) and told > 0 else CONTEXT,
+            context=told if isinstance(told, int) and told > 0 else 0,
+            most_output=most if isinstance(most, int) and most > 0 else 0,
             details={"title": title} if isinstance(title, str) else {},
         )
         return self._site.model(found)

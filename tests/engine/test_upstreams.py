@@ -1,0 +1,75 @@
+"""The providers that the settings name."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from engine.kernel.errors import InvalidConfig
+from engine.kernel.settings import Settings, load
+from engine.keys.memory import MemoryKeys
+from engine.keys.service import Keys
+from engine.llm.ports import Provider
+from engine.store.memory.store import MemoryStore
+from engine.upstreams import Upstreams
+from tests.support import FixedWorld
+
+LAB = {"kind": "vllm", "url": "127.0.0.1:8000/v1"}
+FAR = {"kind": "openai", "url": "gpu.lan:8000/v1", "key_env": "FAR_KEY"}
+
+
+def made(settings: Settings, environ: dict[str, str] | None = None) -> dict[str, Provider]:
+    upstreams, world = Upstreams.of(settings), FixedWorld(environ).world
+    homes, variables = upstreams.addresses, upstreams.variables
+    keys = Keys(MemoryStore().shelf, world, MemoryKeys, lambda _: None, homes, variables=variables)
+    return dict(upstreams.providers(keys, world, Path(os.devnull)))
+
+
+def settings(**environ: str) -> Settings:
+    return load(Path(os.devnull), environ, {}).settings
+
+
+async def test_clouds_are_always_there_and_others_when_they_are_named():
+    assert list(made(Settings(embedded=False))) == ["ollama", "openai", "anthropic", "google"]
+    more = settings(
+        AZURE_OPENAI_ENDPOINT="https://me.openai.azure.com",
+        CUSTOM_LLM_ENDPOINT="http://127.0.0.1:1/v1",
+        VERTEX_PROJECT="p",
+    )
+    assert {"azure", "custom", "vertex", "embedded"} <= made(more).keys()
+
+
+async def test_a_model_of_the_custom_endpoint_may_be_named():
+    found = made(settings(CUSTOM_LLM_ENDPOINT="http://127.0.0.1:1/v1", CUSTOM_LLM_MODEL="a, b"))["custom"]
+    assert [model.name for model in await found.models()] == ["a", "b"]
+
+
+async def test_an_endpoint_has_its_own_keys_where_it_is():
+    found = made(Settings(endpoints={"lab": LAB, "far": FAR}), {"FAR_KEY": "f-0123456789"})
+    assert (found["lab"].address, found["lab"].local, list(found["lab"].keys())) == (
+        "http://127.0.0.1:8000/v1",
+        True,
+        [""],
+    )
+    assert (found["far"].address, found["far"].local) == ("https://gpu.lan:8000/v1", False)
+    assert list(found["far"].keys()) == ["f-0123456789"]
+
+
+async def test_without_authorisation_no_key_is_sent():
+    table = {"kind": "groq", "auth": "none", "models": ["a"]}
+    found = made(Settings(endpoints={"mine": table}), {"GROQ_API_KEY": "g-0123456789"})
+    assert list(found["mine"].keys()) == [""]
+    assert "mine" not in Upstreams.of(Settings(endpoints={"mine": table})).variables
+
+
+def test_another_machine_is_never_this_one_and_this_one_may_be_a_way_elsewhere():
+    with pytest.raises(InvalidConfig) as caught:
+        made(Settings(endpoints={"far": {**FAR, "local": True}}))
+    assert caught.value.details["path"] == "endpoints.far.local"
+    assert not made(Settings(endpoints={"lab": {**LAB, "local": False}}))["lab"].local
+
+
+@pytest.mark.parametrize("kind", ["anthropic", "google", "azure", "vertex"])
+def test_each_kind_is_made(kind):
+    table = {"kind": kind, "url": "https://a.test/v1"} | ({"project": "p"} if kind == "vertex" else {})
+    assert made(Settings(endpoints={"mine": table}))["mine"].id == "mine"
