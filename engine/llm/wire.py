@@ -184,8 +184,9 @@ class Wire:
         return await self._json(_Ask(method, path, body, "application/json", key, model), within_s)
 
     async def post_form(self, path: str, form: Mapping[str, str], *, within_s: float | None = None) -> Any:
-        """The JSON answer to `form`, whose values are secrets (RFC 6749, 4)."""
-        self._secrets.update(one for value in form.values() for one in _forms(value))
+        """The JSON answer to `form`, whose values but for its grant_type are secrets (RFC 6749, 4)."""
+        secrets = (value for name, value in form.items() if name != "grant_type")
+        self._secrets.update(one for value in secrets for one in _forms(value))
         return await self._json(_Ask("POST", path, form, "application/json", form=True), within_s)
 
     def lines(

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from tests.servers.loopback import Answer, Received
+from tests.servers.loopback import Answer, Received, Status
 from tests.servers.scripted_openai import Reply, ScriptedOpenAI, echo
 
 FILTERS = {"prompt_index": 0, "content_filter_results": {"hate": {"filtered": False, "severity": "safe"}}}
@@ -34,6 +34,7 @@ class ScriptedAzure(ScriptedOpenAI):
         super().__init__(list(deployments), reply=lambda body: replace(reply(body), head=[FIRST]))
         self.deployments, self.api_key, self.lists = deployments, key, lists
         self.versions: list[str] = []
+        self.known: Status | None = None  # what the list of models is answered with
 
     async def answer(self, request: Received, answer: Answer) -> None:
         if self.api_key and request.headers.get("api-key") != self.api_key:
@@ -46,6 +47,8 @@ class ScriptedAzure(ScriptedOpenAI):
             rows = [{"id": id, "model": model, "status": "succeeded"} for id, model in self.deployments.items()]
             return await answer.whole({"data": rows, "object": "list"})
         if request.method == "GET" and rest in ("models", "v1/models"):
+            if self.known:
+                return await answer.whole(self.known.body, self.known.code)
             return await answer.whole({"data": [{"id": model} for model in self.deployments.values()]})
         if rest.startswith("v1/") and not version:
             self.versions.append("v1")

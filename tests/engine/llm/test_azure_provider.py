@@ -88,6 +88,16 @@ async def test_deployments_that_were_named_are_taken_once_the_key_was(server):
         await one.close()
 
 
+async def test_a_gateway_without_a_list_of_models_is_taken_and_one_that_refuses_is_not(server):
+    provider = azure(server.url, given="my-chat=gpt-4o")
+    server.known = Status(404, {"error": {"code": "404", "message": "Resource not found"}})
+    assert [one.name for one in await provider.models()] == ["my-chat"]
+    server.known = Status(400, {"error": {"code": "BadRequest", "message": "API version not supported"}})
+    with pytest.raises(ProviderRejected, match="API version not supported"):
+        await provider.models()
+    await provider.close()
+
+
 async def test_a_resource_that_does_not_list_its_deployments_says_how_to_name_them(server):
     server.lists = False
     provider = azure(server.url)

@@ -45,7 +45,8 @@ class Vertex(ScriptedGoogle):
         if request.path == "/token":
             self.forms.append(parse_qs(request.raw.decode()))
             if self.refuses:
-                return await answer.whole(self.refuses.body, self.refuses.code)
+                said = {**self.refuses.body, "error_description": f"Invalid JWT: {self.forms[-1]['assertion'][0]}"}
+                return await answer.whole(said, self.refuses.code)
             self.token = f"ya29.token-{len(self.forms)}"
             return await answer.whole({"access_token": self.token, "expires_in": self.lasts})
         if request.path.startswith("/v1beta1/publishers/google/"):
@@ -163,12 +164,11 @@ async def test_a_token_that_is_refused_is_not_used_again(server, vertex):
 
 
 async def test_credentials_that_are_not_taken_say_whose_they_are_and_no_secret(server, vertex):
-    said = {"error": "invalid_grant", "error_description": "Invalid JWT Signature."}
-    server.refuses = Status(400, said)
+    server.refuses = Status(400, {"error": "invalid_grant"})
     with pytest.raises(ProviderAuth, match="no token to me@p-1") as caught:
         await vertex.models()
-    assert "Invalid JWT Signature." in caught.value.why
-    assert server.forms[0]["assertion"][0] not in str(caught.value.details)
+    assert "Invalid JWT: [key]" in caught.value.why
+    assert server.forms[0]["assertion"][0] not in f"{caught.value} {caught.value.details}"
 
 
 async def test_a_token_of_ones_own_is_used_as_it_is_and_without_anything_there_is_no_key(server, world):
