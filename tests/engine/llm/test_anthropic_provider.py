@@ -165,6 +165,14 @@ def test_system_and_developer_messages_become_one_system():
     assert [turn["role"] for turn in body(request)["messages"]] == ["user"]
 
 
+async def test_instructions_alone_and_a_conversation_that_the_assistant_begins_are_taken(server, claude):
+    assert (await whole(claude, asked(ChatMessage.of("system", "Say hello.")))).text == "You said: Say hello."
+    assert "system" not in server.requests[-1].body
+    found = await whole(claude, asked(ChatMessage.of("assistant", "Hello!"), ChatMessage.of("user", "Hi")))
+    assert found.text == "You said: Hi"
+    assert [note.code for note in found.notes] == ["emulated"]
+
+
 def test_a_tool_loop_in_anthropics_words():
     request = asked(
         ChatMessage.of("user", "Weather?"),

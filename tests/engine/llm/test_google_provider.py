@@ -132,6 +132,11 @@ def test_abilities_by_name(name, abilities):
 # What is asked
 
 
+async def test_instructions_alone_are_a_question(server, gemini):
+    assert (await whole(gemini, asked(ChatMessage.of("system", "Say hello.")))).text == "You said: Say hello."
+    assert "systemInstruction" not in server.requests[-1].body
+
+
 def test_a_tool_loop_in_googles_words():
     request = asked(
         ChatMessage.of("system", "Be short."),
@@ -454,7 +459,8 @@ def test_turns_always_alternate_and_lose_nothing(roles):
     said = tuple(ChatMessage(role, (Text(str(place)),), tool_call_id="x") for place, role in enumerate(roles))
     found = content_body(ChatRequest("x", said), LEVEL).fields["contents"]
     assert all(one["role"] != other["role"] for one, other in pairwise(found))
-    assert sum(len(turn["parts"]) for turn in found) == len([role for role in roles if role != "system"])
+    spoken = len([role for role in roles if role != "system"]) or len(roles)  # instructions alone are a question
+    assert sum(len(turn["parts"]) for turn in found) == spoken
 
 
 async def streamed(parts: list[dict]) -> Completion:

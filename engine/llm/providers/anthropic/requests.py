@@ -47,8 +47,14 @@ def _translated(request: ChatRequest, model: str, family: Family) -> Body:
             "stream": True,
         }
     )
-    if system := _system(request.messages):
+    said, system = body.fields["messages"], _system(request.messages)
+    if not said:  # instructions alone are a question
+        said.append({"role": "user", "content": system})
+    elif system:
         body.fields["system"] = system
+    if said[0]["role"] == "assistant":
+        said.insert(0, {"role": "user", "content": [{"type": "text", "text": "…"}]})
+        body.notes.append(Noted("emulated", "An empty turn was put first: a conversation begins with the user here."))
     _sample(body, request, family)
     _tools(body, request)
     _form(body, request, family)

@@ -32,7 +32,9 @@ def content_body(
         if name in config:
             del config[name]
             body.drop(name, f"{model} does not take it")
-    if system:
+    if not body.fields["contents"]:  # instructions alone are a question
+        body.fields["contents"] = [{"role": "user", "parts": system}]
+    elif system:
         body.fields["systemInstruction"] = {"parts": system}
     if config:
         body.fields["generationConfig"] = config
