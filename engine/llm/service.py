@@ -56,6 +56,7 @@ from engine.store.ports import Journal, RequestRecord
 FIRST_ROUND_S = 5.0
 MOST_INPUTS = 2048  # of one embedding request
 WARNINGS = ("dropped", "repaired", "emulated", "cut")  # notes that belong into the log
+MOST_KEPT = 100  # candidates, and as many rejected, of a decision in the log
 MEASURED_TOKENS = 8  # an answer must have so many before its speed is believed
 
 log = logging.getLogger("llm")
@@ -446,7 +447,7 @@ class Llm:
     def _end(self, run: _Run, model: Model, error: str) -> RequestRecord:
         usage = run.usage or Usage(counted=False)
         now = self._world.monotonic()
-        decision = run.decision.as_json()
+        decision = run.decision.as_json(MOST_KEPT)
         if run.failed:
             decision["attempts"] = attempts_json(run.failed)
         if run.notes:

@@ -212,7 +212,8 @@ def test_without_colour_all_is_grey(open_workbench: Callable[..., Terminal], how
     environment = {"COLORTERM": "truecolor"} | ({how: "1"} if how.isupper() else {})
     terminal = open_workbench(*arguments, **environment)
     terminal.shows("Ask below")
-    colours = set(re.findall(rb"[34]8;2;(\d+);(\d+);(\d+)[m;]", terminal.said))  # whole ones: it may be in the middle of one
+    whole = rb"[34]8;2;(\d+);(\d+);(\d+)[m;]"  # it may be in the middle of one
+    colours = set(re.findall(whole, terminal.said))
     assert colours
     assert all(red == green == blue for red, green, blue in colours) is grey
     terminal.type("\x11")

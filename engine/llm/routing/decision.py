@@ -53,6 +53,7 @@ def choose(
     Raises NotFound with the nearest names, InvalidInput for an unknown strategy, ContextTooLong when nothing but the
     length of the prompt stands in the way, NoModelFits when all are rejected.
     """
+    standing_of = _looked_up_once(standing_of)
     policy = policy_of(needs, policies)
     candidates = _all_of(policy, models) if policy else _chosen(needs, models, policies)
     verdicts = [(model, rejection(needs, policy, model, standing_of(model))) for model in candidates]
@@ -108,6 +109,19 @@ def policy_of(needs: Needs, policies: Policies = BUILT_IN) -> Policy | None:
     if name == SPREAD.name:
         return SPREAD
     return policies.get(BY_TASK[needs.task] if name == "task" else name)
+
+
+def _looked_up_once(standing_of: StandingOf) -> StandingOf:
+    """What is known of a model does not change within a decision."""
+    known: dict[tuple[str, str], Standing] = {}
+
+    def of(model: Model) -> Standing:
+        key = model.provider, model.name
+        if key not in known:
+            known[key] = standing_of(model)
+        return known[key]
+
+    return of
 
 
 # -- candidates -------------------------------------------------------------------------------------------------------

@@ -143,14 +143,17 @@ class Decision:
     rejected: tuple[Rejected, ...]
     needs: Needs
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self, most: int | None = None) -> dict[str, Any]:
+        """Everything; with `most`, so many of each list at the most, and how many were left out."""
+        ranked, rejected = self.ranked[:most], self.rejected[:most]
+        left = {"ranked": len(self.ranked) - len(ranked), "rejected": len(self.rejected) - len(rejected)}
         return {
             "asked": self.asked,
             "policy": self.policy,
             "needs": self.needs.as_json(),
-            "ranked": [_candidate_json(one) for one in self.ranked],
-            "rejected": rejected_json(self.rejected),
-        }
+            "ranked": [_candidate_json(one) for one in ranked],
+            "rejected": rejected_json(rejected),
+        } | ({"left_out": left} if any(left.values()) else {})
 
 
 def _candidate_json(one: Candidate) -> dict[str, Any]:

@@ -166,6 +166,13 @@ def test_a_route_that_is_not_right_says_where(table, path):
     assert caught.value.fix
 
 
+def test_a_long_decision_is_kept_short_and_says_so():
+    many = [replace(CHEAP, name=f"model-{number}") for number in range(300)]
+    kept = decide(ask(), [*many, VECTORS]).as_json(100)
+    assert (len(kept["ranked"]), len(kept["rejected"]), kept["left_out"]) == (100, 1, {"ranked": 200, "rejected": 0})
+    assert "left_out" not in decide(ask(), ALL).as_json(100)
+
+
 def test_a_decision_can_be_made_again_from_what_it_looked_at():
     decision = decide(ask(text="Fix this function", tools=({},)), ALL, standing)
     kept = Needs.from_json(json.loads(json.dumps(decision.as_json()))["needs"])
