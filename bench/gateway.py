@@ -15,6 +15,7 @@ import json
 import math
 import os
 import pty
+import shutil
 import signal
 import socket
 import statistics
@@ -345,6 +346,9 @@ def main() -> None:
     options.add_argument("--long", action="store_true", help="and the memory over 100,000 requests")
     options.add_argument("--json", action="store_true")
     chosen = options.parse_args()
+    if not shutil.which("cc"):
+        print("There is no C compiler: the clients and the model server of this bench cannot be built.")
+        return
     with tempfile.TemporaryDirectory() as name:
         bench = Bench(Path(name), chosen.rounds)
         try:
