@@ -57,7 +57,7 @@ class Library:
     def price(self, model_id: str) -> Price | None:
         """The price of `provider/name` today; None when it is not known."""
         provider, _, name = model_id.partition("/")
-        found = self.knowledge().find(provider, name, self._today()) if name else None
+        found = (self._knowledge or self.knowledge()).find(provider, name, self._today()) if name else None
         return found.price if found else None
 
     @property
