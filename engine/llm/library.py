@@ -34,6 +34,7 @@ class Library:
         self._folder, self._today = folder, today
         self._stamps: tuple[Any, ...] | None = None
         self._knowledge: Knowledge | None = None
+        self._prices: dict[tuple[str, date], Price | None] = {}
         self._summary = Summary("", 0, 0, 0)
         self.problems: tuple[str, ...] = ()
 
@@ -52,13 +53,17 @@ class Library:
             data = self._read(DATA) or knowledge.read((assets.folder() / "models" / DATA).read_bytes())
             self._summary = knowledge.summary(data)
             self._knowledge, self._stamps = Knowledge(data, self._read(MINE)), stamps
+            self._prices.clear()
         return self._knowledge
 
     def price(self, model_id: str) -> Price | None:
         """The price of `provider/name` today; None when it is not known."""
-        provider, _, name = model_id.partition("/")
-        found = (self._knowledge or self.knowledge()).find(provider, name, self._today()) if name else None
-        return found.price if found else None
+        key = model_id, self._today()
+        if self._knowledge is None or key not in self._prices:
+            provider, _, name = model_id.partition("/")
+            found = self.knowledge().find(provider, name, key[1]) if name else None
+            self._prices[key] = found.price if found else None
+        return self._prices[key]
 
     @property
     def summary(self) -> Summary:
