@@ -45,8 +45,11 @@ class Breaker:
         return Breaker(self.failures, self.openings, self.open_until, now, self.why)
 
     def failed(self, now: float, why: str, *, open_for_s: float | None = None) -> "Breaker":
-        """After a failure. `open_for_s` opens it at once, for so long."""
+        """After a failure. `open_for_s` opens it at once, for so long. While it is open, more failures, as those of
+        requests that were under way, do not open it once more."""
         failures = self.failures + 1
+        if open_for_s is None and self.state(now) == "open":
+            return Breaker(failures, self.openings, self.open_until, self.trying, why)
         if open_for_s is None and failures < FAILURES_TO_OPEN and self.open_until is None:
             return Breaker(failures, self.openings, None, None, why)
         wait = open_for_s if open_for_s is not None else min(LONGEST_OPEN_S, FIRST_OPEN_S * 2.0**self.openings)

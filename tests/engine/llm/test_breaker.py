@@ -29,6 +29,10 @@ def test_half_open_lets_one_through_who_decides():
     assert trying.lets_through(3 * FIRST_OPEN_S), "one of whom nothing was heard does not keep it shut"
 
 
+def test_many_that_fail_at_once_open_it_once():
+    assert failing(FAILURES_TO_OPEN + 7).lets_through(FIRST_OPEN_S)
+
+
 def test_one_that_will_not_heal_opens_it_at_once():
     opened = CLOSED.failed(5.0, "quota", open_for_s=3600)
     assert not opened.lets_through(3604.0)
