@@ -206,6 +206,8 @@ class _Connection(asyncio.Protocol):
         if self._broken is not None:
             raise self._broken
         self._waiter = self._loop.create_future()
+        if self._alarm is not None and self._alarm.when() > self._until:
+            self._quiet()
         if self._alarm is None:
             self._ring()
         try:

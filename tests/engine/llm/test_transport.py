@@ -173,3 +173,26 @@ async def test_nobody_there_and_a_header_that_would_end_a_line() -> None:
         bad.headers = httpx.Headers([(b"x-a", b"b\r\nx-c: d")])
         with pytest.raises(httpx.LocalProtocolError):
             await whole(near, bad)
+
+
+async def test_silence_after_the_first_byte_is_measured_by_its_own_time():
+    silent = asyncio.Event()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await _head(reader)
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhe")
+        await silent.wait()
+        writer.transport.abort()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    transport = Transport(None, 2.0, first_s=300.0, idle_s=0.01)  # a model that is loaded may take long to begin
+    request = httpx.Request("GET", f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/")
+    try:
+        response = await transport.handle_async_request(request)
+        async with asyncio.timeout(5):
+            with pytest.raises(httpx.ReadTimeout):
+                await response.aread()
+    finally:
+        silent.set()
+        await transport.aclose()
+        server.close()
