@@ -97,12 +97,7 @@ def as_chat(body: Mapping[str, Any]) -> dict[str, Any]:
     """A body of this form that was sent to `/v1/chat/completions`, in that form."""
     asked = read(ResponsesRequest, {**body, "stream": False})
     request = asked.request()
-    from_openai = {
-        key: value
-        for key, value in body.items()
-        if key
-        not in ("input", "instructions", "tools", "tool_choice", "text", "reasoning", "max_output_tokens", "store")
-    }
+    from_openai = {key: value for key, value in body.items() if key not in _ONLY_HERE}
     translated = chat_body(request, asked.model)
     for name in ("stream", "stream_options"):
         translated.pop(name, None)
@@ -111,8 +106,9 @@ def as_chat(body: Mapping[str, Any]) -> dict[str, Any]:
 
 _ONLY_HERE = {
     "input", "instructions", "tools", "tool_choice", "text", "reasoning", "max_output_tokens", "store", "include",
-    "truncation", "prompt_cache_key",
+    "truncation",
 }  # fmt: skip
+"""Fields that the older form does not know, and refuses, or has under another name."""
 
 
 # -- in ---------------------------------------------------------------------------------------------------------------

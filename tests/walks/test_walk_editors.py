@@ -219,6 +219,7 @@ def test_cursor_sends_the_newer_form_to_the_older_address(http: httpx.Client, fa
     tool = {"type": "function", "name": "look", "description": "Look", "parameters": LOOK, "strict": False}
     body: dict[str, Any] = {
         "model": "gpt-5-nano", "stream": True, "store": False, "include": ["reasoning.encrypted_content"],
+        "truncation": "auto",
         "input": [
             {"role": "system", "content": "You are a coder."},
             {"role": "user", "content": [{"type": "input_text", "text": "Look"}]},
@@ -233,6 +234,7 @@ def test_cursor_sends_the_newer_form_to_the_older_address(http: httpx.Client, fa
     assert [message["role"] for message in asked["messages"]] == ["system", "user"]
     assert asked["tools"][0]["function"]["name"] == "look"
     assert asked["reasoning_effort"] == "medium"
+    assert not {"input", "include", "truncation", "store"} & asked.keys()  # unknown there, and refused
     body["input"] += [
         {"type": "function_call", "call_id": "call_0", "name": "look", "arguments": "{}"},
         {"type": "function_call_output", "call_id": "call_0", "output": "nothing"},
