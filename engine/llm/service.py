@@ -194,8 +194,11 @@ class Llm:
         except asyncio.CancelledError:
             self._end(run, _asked_last(run, attempts, decision), "cancelled")
             raise
+        except Exception:
+            self._end(run, _asked_last(run, attempts, decision), Internal.code)
+            raise
         run.first = self._world.monotonic()
-        target = opened.target
+        target = attempts.last = opened.target  # of two that were asked, the one that answers
         _asked_last(run, attempts, decision)
         answer = Answer(run.id, decision, target.model, target.place, attempts.asked, overhead, _nothing())
         answer.chunks = self._relay(answer, run, opened, until)
@@ -231,11 +234,11 @@ class Llm:
         slower of the two is given up."""
         if not hedge_ms:
             return await attempts.first()
-        runners = {asyncio.ensure_future(attempts.first())}
+        runners: set[asyncio.Future[_Opened]] = {asyncio.ensure_future(attempts.first())}
         waking = asyncio.ensure_future(self._world.sleep(hedge_ms / 1000))
-        opened: _Opened | None = None
         try:
-            await asyncio.wait([*runners, waking], return_when=asyncio.FIRST_COMPLETED)
+            either: list[asyncio.Future[Any]] = [*runners, waking]
+            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
             if not any(one.done() for one in runners) and not attempts.targets.exhausted():
                 runners.add(asyncio.ensure_future(attempts.first()))
             pending: set[asyncio.Future[_Opened]] = set(runners)
@@ -243,17 +246,27 @@ class Llm:
                 done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
                 for one in done:
                     if one.exception() is None:
-                        opened = one.result()
-                        return opened
+                        await self._given_up(runners, but=one)
+                        return one.result()
             return next(iter(runners)).result()  # all have failed: raises
+        except BaseException:
+            await self._given_up(runners)  # the winner too, when who waits for it leaves now
+            raise
         finally:
             waking.cancel()
-            for one in runners:
-                one.cancel()
-            for result in await asyncio.gather(*runners, return_exceptions=True):
-                if isinstance(result, _Opened) and result is not opened:
-                    self.health.ended(result.target.model, result.target.key)
-                    await _closed(result.stream)
+
+    async def _given_up(
+        self, runners: set[asyncio.Future[_Opened]], but: asyncio.Future[_Opened] | None = None
+    ) -> None:
+        """Close what was opened, or is about to be, and take it out of `runners`."""
+        losers = [one for one in runners if one is not but]
+        for one in losers:
+            one.cancel()
+        for one, result in zip(losers, await asyncio.gather(*losers, return_exceptions=True), strict=True):
+            runners.discard(one)
+            if isinstance(result, _Opened):
+                self.health.ended(result.target.model, result.target.key)
+                await _closed(result.stream)
 
     async def _relay(
         self, answer: Answer, run: _Run, opened: _Opened, until: float | None
@@ -279,19 +292,22 @@ class Llm:
                     chunk = await anext(opened.stream, None)
         except Exception as problem:
             error = problem.code if isinstance(problem, CircuitBreakerError) else Internal.code
-            if isinstance(problem, ProviderError):
+            # what a client has no more time for is no failure of the model
+            if isinstance(problem, ProviderError) and (until is None or _loop_time() < until):
                 self.health.failed(target.model, target.key, problem)
             raise
         finally:
-            await _closed(opened.stream)
-            self.health.ended(target.model, target.key)
-            if run.usage is None:
-                run.usage = self._guessed(run)
-            if not error:
-                self._learn(run, target)
-                if run.keeps and isinstance(run.request, ChatRequest):
-                    self._remembered.put(run.request, target.model, tuple(kept))
-            answer.record = self._end(run, target.model, error)
+            try:
+                await _closed(opened.stream)
+            finally:  # also when cancelled meanwhile
+                self.health.ended(target.model, target.key)
+                if run.usage is None:
+                    run.usage = self._guessed(run)
+                if not error:
+                    self._learn(run, target)
+                    if run.keeps and isinstance(run.request, ChatRequest):
+                        self._remembered.put(run.request, target.model, tuple(kept))
+                answer.record = self._end(run, target.model, error)
             await self._reached(answer.record)
 
     async def _again(self, run: _Run, model: Model, chunks: Sequence[Chunk]) -> Answer:
@@ -335,8 +351,12 @@ class Llm:
         model = decision.ranked[0].model
 
         async def ask(target: Target) -> Embeddings:
-            await self._held(run, model, sum(map(tokens_in, request.inputs)), 0)
-            found = await self._providers[model.provider].embed(request, model, target.key)
+            hold = await self._held(run, model, sum(map(tokens_in, request.inputs)), 0)
+            try:
+                found = await self._providers[model.provider].embed(request, model, target.key)
+            except BaseException:
+                self._let_go(run, hold)
+                raise
             self.health.ended(model, target.key)
             self.health.succeeded(model, target.key)
             return found

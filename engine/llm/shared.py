@@ -31,6 +31,7 @@ class Shared(Generic[T]):
         finally:
             found.waiting -= 1
             if not found.waiting and not found.task.done():
+                self._forget(key, found.task)  # who comes now begins anew
                 found.task.cancel()
                 await asyncio.wait([found.task])
 

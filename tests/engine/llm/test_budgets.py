@@ -10,7 +10,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from engine.kernel.caller import PROGRAM, Caller
-from engine.kernel.errors import BudgetExceeded, InvalidInput, NotFound, ProviderUnavailable
+from engine.kernel.errors import BudgetExceeded, InvalidInput, NotFound, ProviderAuth, ProviderUnavailable
 from engine.llm import budgets
 from engine.llm.accounts import Accounts, BudgetReached
 from engine.llm.budgets import Budget, budget_of, refusal, standing, window
@@ -389,3 +389,21 @@ async def test_savings_are_against_the_reference_model(bench):
     found = await bench.accounts.report("model")
     assert found.reference == "x/ref"
     assert (found.total.reference_usd, found.total.compared_usd, found.total.cost_usd) == (20, 0, 0)
+
+
+async def test_a_key_that_fails_to_embed_lets_go_of_its_money(bus, clock):
+    class Far(ScriptedProvider):
+        async def embed(self, request, model, key=""):
+            if key == "bad-key-00000":
+                raise ProviderAuth("no")
+            return await super().embed(request, model, key)
+
+    bench = Bench(bus, clock)
+    large = model("far", "large", local=False, price=PRICE, abilities=frozenset({"embedding"}))
+    bench.far = Far("far", [large], local=False)
+    bench.far.held = ("bad-key-00000", "good-key-0000")
+    await bench.open()
+    await bench.accounts.set(budget_of("day", 1))
+    found = await bench.llm.embed(EmbeddingRequest("large", ("x" * 20,)), PROGRAM)  # about seventy cents
+    assert len(found.vectors) == 1
+    assert [one["error"] for one in (await bench.newest()).decision["attempts"]] == ["provider_auth"]

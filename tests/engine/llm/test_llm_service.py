@@ -22,6 +22,7 @@ from engine.llm.messages import (
     ChatRequest,
     EmbeddingRequest,
     Finished,
+    Preferences,
     ReasoningDelta,
     TextDelta,
     ToolCall,
@@ -31,7 +32,7 @@ from engine.llm.messages import (
 from engine.llm.model import Price
 from engine.llm.service import RequestEnded
 from engine.store.memory.store import MemoryStore
-from tests.support import Gate, ScriptedProvider, answer, ended, llm_of, model
+from tests.support import Gate, ScriptedProvider, answer, ended, llm_of, model, turns_of_the_loop
 
 ASK = ChatRequest("auto", (ChatMessage.of("user", "x" * 20),))
 
@@ -299,3 +300,107 @@ async def test_testing_a_provider_asks_it_now(bench):
     assert bench.far.counted == before + 1
     with pytest.raises(NotFound, match="Did you mean 'near'"):
         await bench.llm.test("nera")
+
+
+# -- what must not be left behind -------------------------------------------------------------------------------------
+
+
+class Slow(ScriptedProvider):
+    """One whose streams take their time to close."""
+
+    def __init__(self, *args, **more):
+        super().__init__(*args, **more)
+        self.closing, self.may_close = asyncio.Event(), asyncio.Event()
+
+    async def chat(self, request, model, key=""):
+        try:
+            async for chunk in super().chat(request, model, key):
+                yield chunk
+        finally:
+            self.closing.set()
+            await self.may_close.wait()
+
+
+HEDGED = ChatRequest("auto", (ChatMessage.of("user", "hi"),), preferences=Preferences(hedge_ms=30))
+
+
+async def test_the_key_of_a_hedged_request_is_the_one_that_answered(bench):
+    gate = Gate()
+    bench.near.held, bench.far.held = ("near-key-1111",), ("far-key-22222",)
+    bench.near.scripts, bench.far.scripts = [[gate, *answer("near")]], [[Gate(), *answer("far")]]
+    asking = asyncio.create_task(bench.llm.chat(HEDGED, PROGRAM))
+    await gate.reached.wait()
+    await turns_of_the_loop(lambda: bench.far.open == 1)
+    gate.opened.set()
+    await (await asking).whole()
+    record = await bench.record()
+    assert (record.model, record.key, record.attempts) == ("small", "…1111", 2)
+
+
+async def test_one_that_leaves_while_the_slower_of_two_is_given_up_leaves_nothing_open(bus, clock):
+    near = Slow("near", [model("near", "small")], [[Gate(), *answer("near")]])
+    far = ScriptedProvider("far", [model("far", "large")], [answer("far")])
+    llm = await llm_of([near, far], MemoryStore().journal, bus, clock.world)
+    asking = asyncio.create_task(llm.chat(HEDGED, PROGRAM))
+    await turns_of_the_loop(lambda: near.open == 1)
+    await near.closing.wait()
+    asking.cancel()
+    await turns_of_the_loop(lambda: True)
+    near.may_close.set()
+    await ended(asking)
+    await turns_of_the_loop(lambda: near.open == far.open == 0)
+    assert llm.health.under_way() == {}
+
+
+async def test_one_that_is_cancelled_while_its_upstream_closes_is_written_down(bus, clock):
+    near = Slow("near", [model("near", "small")], [answer("a", "b")])
+    llm = await llm_of([near], MemoryStore().journal, bus, clock.world)
+    found = await llm.chat(ASK, PROGRAM)
+    closing = asyncio.create_task(found.chunks.aclose())
+    await near.closing.wait()
+    await ended(closing)
+    assert llm.health.under_way() == {}
+    assert found.record is not None
+    assert found.record.error == "cancelled"
+
+
+async def test_a_bug_before_the_first_chunk_is_written_down(bench):
+    bench.near.scripts = [[RuntimeError("a bug")]]
+    with pytest.raises(RuntimeError):
+        await bench.whole()
+    assert (await bench.record()).error == "internal"
+    assert bench.llm.health.under_way() == {}
+
+
+async def test_the_deadline_of_a_client_is_no_failure_of_a_model(bench):
+    for _ in range(3):
+        bench.near.scripts = [[TextDelta("a"), Gate()]]
+        request = ChatRequest("near/small", ASK.messages, preferences=Preferences(deadline_ms=5))
+        with pytest.raises(ProviderTimeout):
+            await bench.whole(request)
+    assert list(bench.llm.health.rows()) == []
+    assert bench.near.open == 0
+
+
+async def test_who_asks_for_the_same_vectors_while_the_first_gives_up_gets_them(bus, clock):
+    class Stubborn(ScriptedProvider):
+        async def embed(self, request, model, key=""):
+            self.embedded.append(request)
+            if len(self.embedded) > 1:
+                return await super().embed(request, model, key)
+            try:
+                await Gate().opened.wait()
+            finally:
+                await asyncio.sleep(0)
+                await asyncio.sleep(0)
+                await asyncio.sleep(0)
+
+    near = Stubborn("near", [model("near", "vectors", abilities=frozenset({"embedding"}))])
+    llm = await llm_of([near], MemoryStore().journal, bus, clock.world)
+    request = EmbeddingRequest("vectors", ("a",))
+    first = asyncio.create_task(llm.embed(request, PROGRAM))
+    await turns_of_the_loop(lambda: len(near.embedded) == 1)
+    first.cancel()
+    await asyncio.sleep(0)
+    assert (await llm.embed(request, PROGRAM)).vectors == ((1.0, 1.0),)
+    await ended(first)
