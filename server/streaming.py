@@ -6,9 +6,10 @@ The upstream is closed as soon as the client is gone, also before the first chun
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
-from contextlib import aclosing, suppress
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
 from sanic import Request
@@ -43,6 +44,18 @@ async def whole(opening: Opening) -> tuple[Answer, Completion]:
     return answer, await answer.whole()
 
 
+async def all_whole(openings: Iterable[Opening]) -> list[tuple[Answer, Completion]]:
+    """Several answers to their ends. When one fails, or nobody waits any more, the others are closed."""
+    tasks = [asyncio.ensure_future(whole(opening)) for opening in openings]
+    try:
+        return await asyncio.gather(*tasks)
+    except BaseException:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        raise
+
+
 async def stream(request: Request, opening: Opening, form: Form, limits: Limits) -> None:
     """Answer `request` with a stream. An error before it has begun is raised; later it is said in the stream."""
     task = asyncio.ensure_future(opening)
@@ -64,7 +77,7 @@ async def _stream(request: Request, task: "asyncio.Future[Answer]", form: Form, 
             await response.send(form.waiting)
     try:
         answer = await task
-        async with aclosing(form.events(answer)) as events:
+        async with aclosing(answer.chunks), aclosing(form.events(answer)) as events:
             async for event in events:
                 await response.send(event)
     except Exception as error:  # the status is out: all that is left is to say it in the stream
@@ -72,12 +85,13 @@ async def _stream(request: Request, task: "asyncio.Future[Answer]", form: Form, 
     await response.eof()
 
 
-async def abandon(opening: "asyncio.Future[Answer]") -> None:
-    """Give up a request that may or may not have begun to be answered."""
-    opening.cancel()
-    with suppress(asyncio.CancelledError, CircuitBreakerError):
-        answer = await opening
-        await answer.chunks.aclose()
+async def abandon(*openings: "asyncio.Future[Answer]") -> None:
+    """Give up requests that may or may not have begun to be answered."""
+    for opening in openings:
+        opening.cancel()
+    for answer in await asyncio.gather(*openings, return_exceptions=True):
+        if isinstance(answer, Answer):
+            await answer.chunks.aclose()
 
 
 def known(error: Exception, request: Request) -> CircuitBreakerError:
@@ -94,9 +108,12 @@ def caller_of(request: Request, face: str) -> Caller:
     return Caller(agent.split(" ")[0][:80] or "program", face, agent=agent)
 
 
-def headers_of(answer: Answer, notes: Sequence[Noted] = ()) -> dict[str, str]:
-    """What is said of the decision in the head of an answer; the cost when it is over."""
-    cost = answer.record.cost_usd if answer.record else None
+def headers_of(answer: Answer, notes: Sequence[Noted] = (), others: Sequence[Answer] = ()) -> dict[str, str]:
+    """What is said of the decision in the head of an answer; the cost when it is over, with that of the `others` that
+    go with it."""
+    costs = [one.record.cost_usd if one.record else None for one in (answer, *others)]
+    told = [one for one in costs if one is not None]
+    cost = sum(told, Decimal(0)) if len(told) == len(costs) else None
     dropped = [note.text for note in notes if note.code in ("dropped", "repaired", "emulated", "cut")]
     return (
         {

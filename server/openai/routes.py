@@ -22,7 +22,7 @@ from server.openai.completions import CompletionsRequest, completion_events, com
 from server.openai.responses import ResponsesRequest
 from server.openai.wire import ChatCompletionRequest, EmbeddingsRequest
 from server.protocol import Limits
-from server.streaming import SSE, Form, abandon, brief, caller_of, headers_of, stream, whole
+from server.streaming import SSE, Form, abandon, all_whole, brief, caller_of, headers_of, stream, whole
 
 FIRST_ROUND_S = 1.5
 
@@ -73,21 +73,22 @@ class OpenAIRoutes:
     async def _several(self, request: Request, asked: ChatCompletionRequest) -> HTTPResponse | None:
         """`n` answers: each is asked for by itself, whatever the provider, and they come as the choices of one."""
         wanted, caller = asked.request(), caller_of(request, "openai")
-        openings = [asyncio.ensure_future(self.engine.llm.chat(wanted, caller)) for _ in range(asked.copies)]
-        try:
-            answers = await asyncio.gather(*openings)
-            if asked.stream:
-                await self._stream_several(request, asked, answers)
-                return None
-            completions = await asyncio.gather(*(answer.whole() for answer in answers))
-        except BaseException:
-            for opening in openings:
-                await abandon(opening)
-            raise
-        choices = [wire.choice_json(index, one) for index, one in enumerate(completions)]
-        usage = wire.sum_of([one.usage for one in completions])
-        body = wire.completion_json(answers[0].id, self._now(), answers[0].model, choices, usage)
-        return json_response(body | {"circuit_breaker": brief(answers[0])}, headers=headers_of(answers[0]))
+        openings = [self.engine.llm.chat(wanted, caller) for _ in range(asked.copies)]
+        if asked.stream:
+            tasks = [asyncio.ensure_future(opening) for opening in openings]
+            try:
+                await self._stream_several(request, asked, await asyncio.gather(*tasks))
+            except BaseException:
+                await abandon(*tasks)
+                raise
+            return None
+        found = await all_whole(openings)
+        answer, _ = found[0]
+        choices = [wire.choice_json(index, one) for index, (_, one) in enumerate(found)]
+        usage = wire.sum_of([one.usage for _, one in found])
+        body = wire.completion_json(answer.id, self._now(), answer.model, choices, usage)
+        headers = headers_of(answer, others=[one for one, _ in found[1:]])
+        return json_response(body | {"circuit_breaker": brief(answer)}, headers=headers)
 
     async def _stream_several(self, request: Request, asked: ChatCompletionRequest, answers: list[Answer]) -> None:
         frame = _at(self._frame("chatcmpl", "chat.completion.chunk", asked.model), answers[0], "chatcmpl")
@@ -118,10 +119,10 @@ class OpenAIRoutes:
             )
             await stream(request, self.engine.llm.chat(wanted[0], caller), form, self.limits)
             return None
-        found = await asyncio.gather(*(whole(self.engine.llm.chat(one, caller)) for one in wanted))
+        found = await all_whole(self.engine.llm.chat(one, caller) for one in wanted)
         answer, _ = found[0]
         body = completions_json(answer, self._now(), [one for _, one in found], asked.echoed)
-        return json_response(body, headers=headers_of(answer))
+        return json_response(body, headers=headers_of(answer, others=[one for one, _ in found[1:]]))
 
     async def responses(self, request: Request) -> HTTPResponse | None:
         asked = read(ResponsesRequest, json_body(request))

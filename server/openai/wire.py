@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from engine.kernel.errors import CircuitBreakerError, InvalidInput
+from engine.kernel.errors import InvalidInput
 from engine.llm.answering import Answer, Completion
 from engine.llm.catalog import listed
 from engine.llm.dialects.openai import call_json, signature_in, signature_json
@@ -362,7 +362,7 @@ async def merged_events(
                 async for chunk in chunks:
                     await pieces.put((index, chunk))
             await pieces.put((index, None))
-        except CircuitBreakerError as error:
+        except Exception as error:  # a bug too: who reads on would wait for this one's end
             await pieces.put((index, error))
 
     readers = [asyncio.create_task(read(index)) for index in range(len(answers))]

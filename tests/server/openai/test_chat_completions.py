@@ -259,3 +259,28 @@ async def test_many_streams_at_once_do_not_mix(app: Served, upstream: ScriptedOp
 
     assert await asyncio.gather(*map(one, range(30))) == [f"You said: number {number}" for number in range(30)]
     assert upstream.disconnects == 0
+
+
+# -- several answers --------------------------------------------------------------------------------------------------
+
+
+async def test_one_of_several_answers_that_breaks_off_closes_the_others(app: Served, upstream: ScriptedOpenAI) -> None:
+    upstream.script.extend([Stall(2), BreakWith({"error": {"message": "no", "type": "server_error"}}, after=3)])
+    answer = await app.chat(n=2)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (502, "provider_unavailable")
+    await upstream.until(lambda server: server.disconnects == 1)
+    assert app.engine.llm.health.under_way() == {}
+
+
+async def test_several_answers_cost_what_all_of_them_cost(app: Served) -> None:
+    one, two = await app.chat(), await app.chat(n=2)
+    assert float(two.headers["x-cb-cost-usd"]) == pytest.approx(2 * float(one.headers["x-cb-cost-usd"])) != 0
+
+
+async def test_one_of_several_prompts_that_is_refused_closes_the_others(app: Served, upstream: ScriptedOpenAI) -> None:
+    upstream.script.extend([Stall(2), Status(400)])
+    body = {"model": "gpt-5-nano", "prompt": ["a", "b"]}
+    answer = await app.http.post(f"{app.openai}/completions", json=body)
+    assert answer.status_code == 400
+    await upstream.until(lambda server: server.disconnects == 1)
+    assert app.engine.llm.health.under_way() == {}

@@ -1,15 +1,18 @@
 """Requests as they come and answers as they go: what is understood, what is refused and how it is named."""
 
+import asyncio
 import base64
 import struct
+from collections.abc import AsyncGenerator
 from typing import Any
 
 import pytest
 
 from engine.kernel.errors import InvalidInput
-from engine.llm.answering import Completion
+from engine.llm.answering import Answer, Completion
 from engine.llm.messages import (
     ChatMessage,
+    Chunk,
     Embeddings,
     Finished,
     Image,
@@ -22,6 +25,7 @@ from engine.llm.messages import (
     Usage,
 )
 from engine.llm.model import Model, ProviderStatus
+from engine.llm.routing import Decision, Needs
 from engine.llm.routing.policies import BUILT_IN
 from server.bodies import read
 from server.openai import wire
@@ -261,3 +265,19 @@ def test_a_name_that_two_providers_have_is_listed_with_its_provider() -> None:
     ]
     rows = wire.models_json(providers, {"auto": BUILT_IN["auto"]}, 5)
     assert [row["id"] for row in rows] == ["auto", "same", "a/auto", "b/same"]
+
+
+async def test_a_bug_in_one_of_several_answers_ends_the_stream() -> None:
+    async def broken() -> AsyncGenerator[Chunk, None]:
+        yield TextDelta("a")
+        raise RuntimeError("a bug")
+
+    decision = Decision("auto", "auto", (), (), Needs("auto", 0, 0))
+    answers = [Answer("1", decision, Model("p", "m"), 0, 1, 0.0, broken()) for _ in range(2)]
+
+    async def read_on() -> None:
+        async for _ in wire.merged_events(answers, {}, counted=False):
+            pass
+
+    with pytest.raises(RuntimeError):
+        await asyncio.wait_for(read_on(), 5)
