@@ -131,8 +131,10 @@ def _turn(message: Mapping[str, Any], path: str) -> Iterator[ChatMessage]:
     for place, block in enumerate(blocks):
         match block:
             case {"type": "tool_result", "tool_use_id": str(id)}:
-                given = block.get("content", "")
+                given = block.get("content") or []
                 inner = [{"type": "text", "text": given}] if isinstance(given, str) else given
+                if not isinstance(inner, list):
+                    raise _wrong(f"{path}.content[{place}].content", "It is a text or a list of blocks.")
                 found = (_part(one, f"{path}.content[{place}]") for one in inner if isinstance(one, Mapping))
                 yield ChatMessage("tool", tuple(part for part in found if part), tool_call_id=id)
             case {"type": "tool_use", "id": str(id), "name": str(name)}:

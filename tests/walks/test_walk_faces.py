@@ -176,6 +176,18 @@ def test_a_message_with_tools_goes_round(claude: anthropic.Anthropic, upstream: 
     assert last.content[0].text == "It is sunny and sunny."  # type: ignore[union-attr]
 
 
+def test_a_tool_that_gave_nothing_is_a_result_too(claude: anthropic.Anthropic, upstream: ScriptedOpenAI) -> None:
+    call = {"type": "tool_use", "id": "t1", "name": "weather", "input": {}}
+    for nothing in (None, [], ""):
+        result = {"type": "tool_result", "tool_use_id": "t1", "content": nothing}
+        said: list[Any] = [{"role": "assistant", "content": [call]}, {"role": "user", "content": [result]}]
+        claude.messages.create(model="gpt-5-nano", max_tokens=5, messages=[*HELLO, *said])
+        assert upstream.requests[-1].body["messages"][-1]["role"] == "tool"
+    said[-1]["content"][0]["content"] = 7
+    with pytest.raises(anthropic.BadRequestError, match="content"):
+        claude.messages.create(model="gpt-5-nano", max_tokens=5, messages=[*HELLO, *said])
+
+
 def test_errors_are_of_the_types_that_anthropics_clients_catch(
     claude: anthropic.Anthropic, upstream: ScriptedOpenAI
 ) -> None:
