@@ -302,8 +302,9 @@ def line(body: Mapping[str, Any]) -> bytes:
 
 
 async def lines(answer: Answer, now: datetime, *, chat: bool) -> AsyncGenerator[bytes, None]:
-    """The answer as NDJSON. Tool calls come whole, as Ollama's do, at the end."""
+    """The answer as NDJSON. Tool calls come whole, as Ollama's do, at the end; how long it took is known after it."""
     calls: dict[int, list[str]] = {}
+    finished: Finished | None = None
     async with aclosing(answer.chunks) as chunks:
         async for chunk in chunks:
             match chunk:
@@ -317,9 +318,11 @@ async def lines(answer: Answer, now: datetime, *, chat: bool) -> AsyncGenerator[
                 case Finished():
                     if calls and chat:
                         yield line(_row(answer, now, chat, "", calls=[ToolCall(*one) for one in _texts(calls)]))
-                    yield line(_row(answer, now, chat, "") | _end(answer, chunk.reason, chunk.usage))
+                    finished = chunk
                 case _:
                     pass
+    if finished is not None:
+        yield line(_row(answer, now, chat, "") | _end(answer, finished.reason, finished.usage))
 
 
 def _texts(calls: Mapping[int, Sequence[str]]) -> Iterator[tuple[str, str, str]]:

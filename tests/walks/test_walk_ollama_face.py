@@ -74,6 +74,9 @@ def test_chat_whole_and_streamed(client: ollama.Client, model: str) -> None:
     assert [piece.done for piece in pieces].count(True) == 1
     assert pieces[-1].done_reason == "stop"
     assert pieces[-1].eval_count
+    for last in (whole, pieces[-1]):  # clients divide by them
+        assert last.total_duration
+        assert last.eval_duration
 
 
 def test_tools_go_round(client: ollama.Client, far: ScriptedOpenAI) -> None:
