@@ -246,10 +246,11 @@ class _Connection(asyncio.Protocol):
             self.abort()
             return
         try:
-            if not self._started:
-                self._head_bytes += len(data)
+            before = self._size
             self._parser.feed_data(data)
-            if not self._started and self._head_bytes > MOST_HEAD_BYTES:
+            # a head, what follows the last chunk, or anything else that is no piece of the body
+            self._head_bytes = self._head_bytes + len(data) if self._size == before else 0
+            if self._head_bytes > MOST_HEAD_BYTES:
                 raise httptools.HttpParserError("its head does not end")
         except httptools.HttpParserError as error:
             self._broken = httpx.RemoteProtocolError(f"that is no HTTP: {error}")
@@ -283,7 +284,8 @@ class _Connection(asyncio.Protocol):
             self._stays, self._surplus = False, True
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        self._headers.append((name, value))
+        if not self._started:  # else it is a trailer, which nobody reads
+            self._headers.append((name, value))
 
     def on_headers_complete(self) -> None:
         if self._surplus:

@@ -196,3 +196,15 @@ async def test_silence_after_the_first_byte_is_measured_by_its_own_time():
         silent.set()
         await transport.aclose()
         server.close()
+
+
+@pytest.mark.parametrize("endless", [b"X: y\r\n", b"y"], ids=["many", "one"])
+async def test_trailers_that_do_not_end_are_given_up(endless):
+    async with peer() as (made, ask, transport):
+        made.answers = [
+            [b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhe\r\n0\r\n", *[endless * 4096] * 100]
+        ]
+        async with asyncio.timeout(5):
+            with pytest.raises(httpx.RemoteProtocolError):
+                await whole(transport, ask())
+        await made.gone.wait()
