@@ -22,7 +22,7 @@ from engine.llm.ports import label_of
 from engine.store.ports import RequestRecord
 
 REFUSED_S = 600.0  # a key that was refused is not tried for so long, unless another one is set
-USED_UP_S = 3600.0
+USED_UP_S = 3600.0  # also the longest that a provider which says when to come back is left alone
 USED_UP = ("insufficient_quota", "billing_error")  # of OpenAI and of Anthropic: waiting does not help
 REMEMBERED = 500  # requests of the log that are recalled at the start
 _SMOOTHING = 0.2  # of the newest observation, in an exponentially weighted mean
@@ -119,7 +119,7 @@ class Health:
         """Count what may be our upstream's fault; a request that was refused for what it says is not."""
         now, (of_model, of_key) = self.world.monotonic(), _places(model, key)
         told = error.details.get("retry_after_s")
-        wait = float(told) if isinstance(told, int | float) else None
+        wait = min(float(told), USED_UP_S) if isinstance(told, int | float) else None
         if isinstance(error, ProviderAuth):
             place, wait = of_key, REFUSED_S
         elif isinstance(error, ProviderRateLimited) and error.details.get("upstream_code") in USED_UP:

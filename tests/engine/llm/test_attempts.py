@@ -417,3 +417,11 @@ async def test_one_that_came_back_is_asked_at_once(bench):
     bench.one.known, bench.one.scripts = known, [answer("back")]
     await bench.llm.discovery.refresh("a")
     assert await bench.said(FALL_BACK) == "back"
+
+
+async def test_nobody_is_left_alone_for_longer_than_an_hour_whatever_they_say(bench):
+    bench.one.scripts = [[limited(999_999_999)], answer("back")]
+    with pytest.raises(ProviderRateLimited):
+        await bench.llm.chat(ASK, PROGRAM)
+    bench.clock.move(3601)
+    assert (await (await bench.llm.chat(ASK, PROGRAM)).whole()).text == "back"
