@@ -84,7 +84,7 @@ class MessagesRequest(Open):
             preferences=wishes,
             extra={key: value for key, value in body.items() if key != _OURS},
             protocol="anthropic",
-            headers={name: headers[name] for name in FORWARDED if name in headers},
+            headers={name: headers[name] for name in FORWARDED if headers.get(name, "").isascii() and name in headers},
         )
 
     def _messages(self) -> Iterator[ChatMessage]:

@@ -16,6 +16,7 @@ from engine.llm.messages import (
     Embeddings,
     Finished,
     Image,
+    Preferences,
     Reasoning,
     ReasoningDelta,
     Text,
@@ -27,6 +28,7 @@ from engine.llm.messages import (
 from engine.llm.model import Model, ProviderStatus
 from engine.llm.routing import Decision, Needs
 from engine.llm.routing.policies import BUILT_IN
+from server.anthropic.wire import MessagesRequest
 from server.bodies import read
 from server.openai import wire
 from server.openai.wire import ChatCompletionRequest, EmbeddingsRequest
@@ -281,3 +283,9 @@ async def test_a_bug_in_one_of_several_answers_ends_the_stream() -> None:
 
     with pytest.raises(RuntimeError):
         await asyncio.wait_for(read_on(), 5)
+
+
+def test_a_header_that_is_no_ascii_does_not_go_along() -> None:
+    asked = read(MessagesRequest, {"model": "m", "messages": HELLO})
+    headers = {"anthropic-beta": "b\udcff", "anthropic-version": "2023-06-01"}
+    assert asked.request({}, headers, Preferences()).headers == {"anthropic-version": "2023-06-01"}
