@@ -27,7 +27,7 @@ from engine.kernel.world import World
 from server.errors import body_for, bug, retry_after
 from server.hosts import may, names_this_machine
 from server.packed import unpacked
-from server.protocol import Limits
+from server.protocol import Limits, agent_of
 
 log = logging.getLogger("server")
 _LOOKED_THROUGH_BYTES = 1_000_000
@@ -128,7 +128,7 @@ class Edge:
                 response.headers["access-control-allow-methods"] = "GET, POST, DELETE, OPTIONS"
                 response.headers["access-control-allow-headers"] = _ALLOWED_HEADERS
                 response.headers["access-control-max-age"] = "600"
-        client = request.headers.get("user-agent", "").split(" ")[0][:40]
+        client = agent_of(request).split(" ")[0][:40]
         taken = self.world.monotonic() - request.ctx.started
         served = RequestServed(request.ctx.id, client, request.method, request.path, response.status, taken)
         self.bus.publish([served])

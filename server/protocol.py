@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
+from sanic import Request
 from sanic.exceptions import BadRequest, RequestCancelled
 from sanic.http import Http
 from sanic.server.protocols.websocket_protocol import WebSocketProtocol
@@ -40,6 +41,11 @@ _HEADER = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+):([\t\x20-\x7e\x80-\xff]*)"
 _ONCE = {b"host", b"origin", b"content-length", b"transfer-encoding", b"content-type", b"upgrade"}
 _CHUNK_LINE = re.compile(rb"\r\n[0-9A-Fa-f]{1,8}(;[\t\x20-\x7e]*)?")
 _MOST_CHUNK_LINE = 64
+
+
+def agent_of(request: Request) -> str:
+    """What a client calls itself. Bytes that are no text become question marks: they could not be stored."""
+    return str(request.headers.get("user-agent", ""))[:200].encode("utf-8", "replace").decode()
 
 
 def check_head(head: bytes) -> None:

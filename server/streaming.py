@@ -19,7 +19,7 @@ from engine.kernel.errors import CircuitBreakerError
 from engine.llm.answering import Answer, Completion
 from engine.llm.messages import Noted
 from server.errors import bug
-from server.protocol import Limits
+from server.protocol import Limits, agent_of
 
 SSE, SSE_HEADERS = "text/event-stream; charset=utf-8", {"cache-control": "no-cache", "x-accel-buffering": "no"}
 log = logging.getLogger("server")
@@ -104,7 +104,7 @@ def known(error: Exception, request: Request) -> CircuitBreakerError:
 
 def caller_of(request: Request, face: str) -> Caller:
     """Who asks, by what it calls itself."""
-    agent = request.headers.get("user-agent", "")[:200]
+    agent = agent_of(request)
     return Caller(agent.split(" ")[0][:80] or "program", face, agent=agent)
 
 

@@ -26,13 +26,13 @@ from strawberry.subscriptions.protocols.graphql_transport_ws.handlers import Bas
 from websockets.exceptions import ConnectionClosed
 
 from engine.engine import Engine
-from engine.kernel.caller import Caller
 from engine.kernel.errors import InvalidInput
 from server.edge import json_response, parse_json
 from server.graphql.context import Context
 from server.graphql.errors import graphql_error
 from server.graphql.schema import schema
 from server.pages import graphiql
+from server.streaming import caller_of
 
 _MOST_REASON_BYTES = 123  # of a close frame (RFC 6455, section 5.5)
 _RESPONSE_JSON = "application/graphql-response+json"
@@ -96,8 +96,7 @@ class View(GraphQLView[Context, None]):
         self.protocols = (GRAPHQL_TRANSPORT_WS_PROTOCOL, GRAPHQL_SSE_PROTOCOL)  # SSE is off by default
 
     async def get_context(self, request: Request, response: Any) -> Context:
-        agent = request.headers.get("user-agent", "")[:200]
-        return Context(self._engine, Caller(agent.split(" ")[0][:80] or "program", "graphql", agent=agent))
+        return Context(self._engine, caller_of(request, "graphql"))
 
     async def get_root_value(self, request: Request) -> None:
         return None

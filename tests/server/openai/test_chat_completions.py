@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -284,3 +285,19 @@ async def test_one_of_several_prompts_that_is_refused_closes_the_others(app: Ser
     assert answer.status_code == 400
     await upstream.until(lambda server: server.disconnects == 1)
     assert app.engine.llm.health.under_way() == {}
+
+
+# -- who asks ---------------------------------------------------------------------------------------------------------
+
+
+async def test_who_calls_itself_what_is_no_text_is_written_down_too(upstream: ScriptedOpenAI, tmp_path: Path) -> None:
+    environ = {"CIRCUIT_BREAKER_STORE": f"sqlite:///{tmp_path}/test.db"}
+    async with served(upstream, environ=environ) as app:
+        for _ in range(2):
+            answer = await app.http.post(
+                f"{app.openai}/chat/completions", json=BODY, headers={"user-agent": b"caf\xe9\xff/1.0"}
+            )
+            route = await app.http.get(f"{app.openai}/routes/{answer.headers['x-cb-route']}")
+            assert route.status_code == 200
+        (newest, _) = await app.engine.llm.requests()
+        assert newest.app == "caf??/1.0"
