@@ -32,6 +32,13 @@ class Catalog:
     def providers(self) -> Mapping[str, ProviderStatus]:
         return {id: self._providers[id] for id in self._order if id in self._providers}
 
+    def down(self, name: str) -> ProviderStatus | None:
+        """The provider that has the model which `name` means, when it has it and is down now."""
+        for status in self.providers.values():
+            if status.state == "down" and next(named(name, status.models), None):
+                return status
+        return None
+
     @property
     def models(self) -> Sequence[Model]:
         """The models of all providers that are up."""
@@ -45,11 +52,11 @@ class Catalog:
 
 
 def listed(providers: Iterable[ProviderStatus], taken: Iterable[str] = ()) -> Iterator[tuple[str, Model]]:
-    """The models of those that are up under names that no two share: a name that another provider has too, or that is
-    `taken`, comes with its provider before it."""
+    """The models of all, also of those that are down now, under names that no two share: a name that another provider
+    has too, or that is `taken`, comes with its provider before it."""
     seen = set(taken)
     for status in providers:
-        for model in status.models if status.state == "up" else ():
+        for model in status.models:
             name = model.id if model.name in seen else model.name
             seen.add(name)
             yield name, model

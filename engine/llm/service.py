@@ -17,6 +17,7 @@ from engine.kernel.errors import (
     NotFound,
     ProviderError,
     ProviderTimeout,
+    ProviderUnavailable,
 )
 from engine.kernel.machine import look
 from engine.kernel.world import World
@@ -147,15 +148,22 @@ class Llm:
         """Decide with what is known of the models now. Raises what `routing.decide` raises."""
         _checked(request)
         same = self._loops.model_of(request)
-        return decide(
-            request,
-            self.catalog.models,
-            self._standings.of,
-            self.policies,
-            same_model=same,
-            emulate_tools=self._emulate_tools,
-            local_only=self._local_only,
-        )
+        try:
+            return decide(
+                request,
+                self.catalog.models,
+                self._standings.of,
+                self.policies,
+                same_model=same,
+                emulate_tools=self._emulate_tools,
+                local_only=self._local_only,
+            )
+        except NotFound:
+            if status := self.catalog.down(request.model):
+                details = {"provider": status.id, "model": request.model}
+                what = f"{request.model} is one of {status.title}, which is down."
+                raise ProviderUnavailable(what, why=status.why, fix=status.fix, details=details) from None
+            raise
 
     def replay(self, record: RequestRecord, policy: str) -> Decision | None:
         """What `policy` would have decided for a request of the log, with the models of today; None when the log has

@@ -423,7 +423,9 @@ def price_json(price: Price | None) -> dict[str, str] | None:
     return {"prompt": f"{price.input / 1_000_000:f}", "completion": f"{price.output / 1_000_000:f}"}
 
 
-def model_json(model: Model, id: str, created: int) -> dict[str, Any]:
+def model_json(model: Model, id: str, created: int, *, up: bool = True) -> dict[str, Any]:
+    """A row of `/v1/models`. One whose provider is not `up` is listed still: clients take a model that is gone for a
+    while for one that is gone for good."""
     return {
         "id": id,
         "object": "model",
@@ -439,6 +441,7 @@ def model_json(model: Model, id: str, created: int) -> dict[str, Any]:
         "loaded": model.loaded,
         "size_bytes": model.size_bytes or None,
         "tiny": model.tiny,
+        "available": up,
     }
 
 
@@ -458,7 +461,9 @@ def models_json(
 ) -> list[dict[str, Any]]:
     """All models: the virtual ones, then the real ones."""
     rows = [virtual_json(name, policy.about, created) for name, policy in policies.items()]
-    return rows + [model_json(model, id, created) for id, model in listed(providers, policies)]
+    down = {status.id for status in providers if status.state != "up"}
+    real = listed(providers, policies)
+    return rows + [model_json(model, id, created, up=model.provider not in down) for id, model in real]
 
 
 def embeddings_json(found: Embeddings, encoding: str | None) -> dict[str, Any]:

@@ -425,3 +425,14 @@ async def test_nobody_is_left_alone_for_longer_than_an_hour_whatever_they_say(be
         await bench.llm.chat(ASK, PROGRAM)
     bench.clock.move(3601)
     assert (await (await bench.llm.chat(ASK, PROGRAM)).whole()).text == "back"
+
+
+async def test_one_of_a_provider_that_is_down_is_no_unknown_name(bench):
+    bench.one.known = ProviderUnavailable("It does not answer.", why="Connection refused.", fix="Start it.")
+    await bench.llm.discovery.refresh("a")
+    with pytest.raises(ProviderUnavailable, match="which is down") as caught:
+        await bench.said()
+    assert "Connection refused" in caught.value.why
+    assert caught.value.fix == "Start it."
+    with pytest.raises(NotFound):
+        await bench.said(ChatRequest("onne", ASK.messages))

@@ -478,6 +478,13 @@ async def test_no_texts_need_no_request(server, custom):
     assert server.requests == []
 
 
+@pytest.mark.parametrize("reason", ["error", "insufficient_system_resource"])
+async def test_an_answer_that_its_server_gave_up_is_not_whole(server, custom, reason):
+    server.reply = lambda _: Reply("Half an", finish=reason)
+    with pytest.raises(ProviderUnavailable):
+        await answer(custom)
+
+
 # -- responses, and texts that are gone on with -----------------------------------------------------------------------
 
 

@@ -266,7 +266,8 @@ def test_a_name_that_two_providers_have_is_listed_with_its_provider() -> None:
         ProviderStatus("c", "C", "down", models=(Model("c", "gone"),)),
     ]
     rows = wire.models_json(providers, {"auto": BUILT_IN["auto"]}, 5)
-    assert [row["id"] for row in rows] == ["auto", "same", "a/auto", "b/same"]
+    assert [row["id"] for row in rows] == ["auto", "same", "a/auto", "b/same", "gone"]
+    assert [row["id"] for row in rows if not row.get("available", True)] == ["gone"]
 
 
 async def test_a_bug_in_one_of_several_answers_ends_the_stream() -> None:

@@ -82,7 +82,7 @@ class _Reading:
                 self._written += len(text.encode("utf-8", "replace"))
                 yield TextDelta(text)
             reason = choice.get("finish_reason")
-            if reason == "error":
+            if reason in _FAILURES:
                 self.failed = True
             elif isinstance(reason, str) and reason:
                 self._reason = _REASONS.get(reason, "stop")
@@ -133,6 +133,7 @@ class _Reading:
         self._written += len(arguments)
 
 
+_FAILURES = ("error", "insufficient_system_resource")  # of OpenRouter and of DeepSeek: it ended, and is not whole
 _REASONS: dict[str, FinishReason] = {
     "stop": "stop",
     "length": "length",
