@@ -38,12 +38,6 @@ class Speed:
     success: float = 0.95
     observations: int = 0
 
-    def seconds_for(self, tokens: float) -> float | None:
-        """About how long an answer of so many tokens takes."""
-        if self.ttft_s is None:
-            return None
-        return self.ttft_s + (tokens / self.tokens_per_s if self.tokens_per_s else 0.0)
-
 
 @dataclass(frozen=True, slots=True)
 class BreakerRow:

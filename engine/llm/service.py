@@ -19,7 +19,6 @@ from engine.kernel.errors import (
     ProviderTimeout,
     ProviderUnavailable,
 )
-from engine.kernel.machine import look
 from engine.kernel.world import World
 from engine.llm import prices
 from engine.llm.accounts import Accounts, Hold, content_of
@@ -137,7 +136,7 @@ class Llm:
 
     async def look_at_machine(self) -> None:
         """See how much memory there is, so that models which can never fit are passed over."""
-        self._standings.machine = await look()
+        self._standings.machine = await self._world.memory()
 
     async def explain(self, request: ChatRequest) -> Decision:
         """Decide without asking anybody. Raises what `routing.decide` raises."""

@@ -312,6 +312,15 @@ class Wire:
             start = text[:5000] if isinstance(text, str) else text[:5000].decode("utf-8", "replace")
             raise self.broken(f"What it sent is not JSON: {shown(self.scrubbed(start))}.", model=model) from None
 
+    def object_in(self, text: bytes | str, *, model: str = "", what: str = "piece") -> Mapping[str, Any]:
+        """One piece of a stream, which is an object and no error. Raises ProviderError for anything else."""
+        data = self.parsed(text, model=model)
+        if not isinstance(data, Mapping):
+            raise self.broken(f"A {what} of its answer is not an object.", model=model)
+        if data.get("error"):
+            raise self.refusal(None, data, model=model)
+        return data
+
     def scrubbed(self, text: str) -> str:
         """`text` without our keys, and without what looks like OpenAI's."""
         for secret in sorted(self._secrets, key=len, reverse=True):

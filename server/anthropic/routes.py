@@ -6,6 +6,7 @@ from typing import Any
 from sanic import Blueprint, HTTPResponse, Request
 
 from engine.engine import Engine
+from engine.llm.counting import prompt_tokens
 from engine.llm.messages import ChatRequest, Preferences
 from server.anthropic import wire
 from server.anthropic.wire import MessagesRequest
@@ -32,7 +33,7 @@ class AnthropicRoutes:
         wanted = _request(asked, body, request)
         opening = self.engine.llm.chat(wanted, caller_of(request, "anthropic"))
         if asked.stream:
-            guess = wire.counted(wanted)
+            guess = prompt_tokens(wanted)
             form = Form(SSE, wire.PING, lambda answer: wire.events(answer, guess), wire.failure)
             await stream(request, opening, form, self.limits)
             return None
@@ -43,7 +44,7 @@ class AnthropicRoutes:
         """About how many tokens a prompt has: a guess on the safe side, and marked as one."""
         body = json_body(request)
         wanted = _request(read(MessagesRequest, body), body, request)
-        return json_response({"input_tokens": wire.counted(wanted)}, headers={"x-cb-estimated": "true"})
+        return json_response({"input_tokens": prompt_tokens(wanted)}, headers={"x-cb-estimated": "true"})
 
 
 def _request(asked: MessagesRequest, body: dict[str, Any], request: Request) -> ChatRequest:

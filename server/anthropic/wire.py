@@ -14,7 +14,6 @@ from pydantic import Field
 
 from engine.kernel.errors import CircuitBreakerError, InvalidInput
 from engine.llm.answering import Answer, Completion
-from engine.llm.counting import prompt_tokens
 from engine.llm.messages import (
     ChatMessage,
     ChatRequest,
@@ -202,10 +201,6 @@ def _choice(choice: Mapping[str, Any]) -> Any:
 
 def _wrong(path: str, why: str) -> InvalidInput:
     return InvalidInput(f"{path} is not right.", why=why, fix="Correct it.", details={"path": path})
-
-
-def counted(request: ChatRequest) -> int:
-    return prompt_tokens(request)
 
 
 # -- out --------------------------------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ import orjson
 from pydantic import Field
 
 from engine.kernel.errors import CircuitBreakerError, InvalidInput
-from engine.llm.answering import Answer, Completion
+from engine.llm.answering import Answer, Completion, gathered
 from engine.llm.catalog import listed
 from engine.llm.messages import (
     ChatMessage,
@@ -303,7 +303,7 @@ def line(body: Mapping[str, Any]) -> bytes:
 
 async def lines(answer: Answer, now: datetime, *, chat: bool) -> AsyncGenerator[bytes, None]:
     """The answer as NDJSON. Tool calls come whole, as Ollama's do, at the end; how long it took is known after it."""
-    calls: dict[int, list[str]] = {}
+    calls: list[ToolCallDelta] = []
     finished: Finished | None = None
     async with aclosing(answer.chunks) as chunks:
         async for chunk in chunks:
@@ -312,22 +312,16 @@ async def lines(answer: Answer, now: datetime, *, chat: bool) -> AsyncGenerator[
                     yield line(_row(answer, now, chat, text))
                 case ReasoningDelta(text) if text:
                     yield line(_row(answer, now, chat, "", thinking=text))
-                case ToolCallDelta(index, id, name, arguments):
-                    call = calls.setdefault(index, ["", "", ""])
-                    call[:] = call[0] or id, call[1] or name, call[2] + arguments
+                case ToolCallDelta():
+                    calls.append(chunk)
                 case Finished():
                     if calls and chat:
-                        yield line(_row(answer, now, chat, "", calls=[ToolCall(*one) for one in _texts(calls)]))
+                        yield line(_row(answer, now, chat, "", calls=gathered(calls).tool_calls))
                     finished = chunk
                 case _:
                     pass
     if finished is not None:
         yield line(_row(answer, now, chat, "") | _end(answer, finished.reason, finished.usage))
-
-
-def _texts(calls: Mapping[int, Sequence[str]]) -> Iterator[tuple[str, str, str]]:
-    for _, (id, name, arguments) in sorted(calls.items()):
-        yield id, name, arguments
 
 
 def whole_json(answer: Answer, completion: Completion, now: datetime, *, chat: bool) -> dict[str, Any]:

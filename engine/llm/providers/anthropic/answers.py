@@ -53,10 +53,8 @@ async def completion(
     reading = _Reading(in_tool)
     async with aclosing(events):
         async for event in events:
-            data = wire.parsed(event.data, model=model)
-            if not isinstance(data, Mapping):
-                raise wire.broken("A piece of its answer is not an object.", model=model)
-            if data.get("type") == "error" or data.get("error"):
+            data = wire.object_in(event.data, model=model)
+            if data.get("type") == "error":
                 raise wire.refusal(None, data, model=model)
             if data.get("type") == "message_stop" and reading.reason is not None:
                 yield reading.finished(request)

@@ -32,12 +32,7 @@ async def completion(
     reading = _Reading(world)
     async with aclosing(events):
         async for event in events:
-            data = wire.parsed(event.data, model=model)
-            if not isinstance(data, Mapping):
-                raise wire.broken("A piece of its answer is not an object.", model=model)
-            if data.get("error"):
-                raise wire.refusal(None, data, model=model)
-            for chunk in reading.chunks(data):
+            for chunk in reading.chunks(wire.object_in(event.data, model=model)):
                 yield chunk
     if reading.reason is None:
         raise wire.broken("The stream ended before the answer did.", model=model)

@@ -130,7 +130,7 @@ class OllamaProvider:
         lines = self._wire.lines(path, body, model=model.name, last=is_last)
         async with aclosing(lines):
             async for line in lines:
-                data = self._object(line, model)
+                data = self._wire.object_in(line, model=model.name, what="line")
                 for chunk in chunks_in(data, calls, self._world):
                     calls += isinstance(chunk, ToolCallDelta)
                     written += tokens_in(chunk.text) if isinstance(chunk, TextDelta | ReasoningDelta) else 0
@@ -280,16 +280,6 @@ class OllamaProvider:
         window = min(window, most) if most else window
         self._windows[model.name] = window
         return window
-
-    # What comes back
-
-    def _object(self, line: bytes, model: Model) -> Mapping[str, Any]:
-        data = self._wire.parsed(line, model=model.name)
-        if not isinstance(data, Mapping):
-            raise self._wire.broken("A line of its answer is not an object.", model=model.name)
-        if data.get("error"):
-            raise self._wire.refusal(None, data, model=model.name)
-        return data
 
 
 def ollama_address(text: str) -> Address:

@@ -41,12 +41,7 @@ async def completion(
                 yield reading.finished(request, wire)
                 reading.over = True
                 continue
-            data = wire.parsed(event.data, model=model)
-            if not isinstance(data, Mapping):
-                raise wire.broken("A piece of its answer is not an object.", model=model)
-            if data.get("error"):
-                raise wire.refusal(None, data, model=model)
-            for chunk in reading.chunks(data):
+            for chunk in reading.chunks(wire.object_in(event.data, model=model)):
                 yield chunk
             if reading.failed:
                 raise wire.broken("It ended its answer with an error.", model=model)
