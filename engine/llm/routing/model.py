@@ -8,7 +8,6 @@ from engine.llm.health import Speed
 from engine.llm.model import Model
 
 TASKS = ("chat", "coding", "analysis", "creative")
-SKILLS = ("reasoning", "coding", "agentic", "math", "data", "language", "instructions")
 
 
 @dataclass(frozen=True, slots=True)
