@@ -171,7 +171,7 @@ async def _reset(door: Door, chosen: argparse.Namespace) -> int:
 
 async def _update(chosen: argparse.Namespace, loaded: Loaded, world: World) -> int:
     folder = (loaded.settings.data_dir or folders.data_folder()) / "models"
-    found = await library.update(folder, chosen.source, world)
+    found = await library.update(folder, chosen.source)
     if chosen.json:
         told = {"date": found.date, "providers": found.providers, "models": found.models, "priced": found.priced}
         print_json(told | {"file": str(folder / library.DATA)})

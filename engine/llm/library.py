@@ -17,14 +17,13 @@ import orjson
 
 from engine.kernel import assets
 from engine.kernel.errors import InvalidInput
-from engine.kernel.world import World
 from engine.llm import knowledge
 from engine.llm.knowledge import Knowledge, Summary
 from engine.llm.model import Price, ProviderStatus
-from engine.llm.wire import Address, Wire
 
 log = logging.getLogger("llm")
 DATA, MINE = "catalog.json", "mine.json"
+FETCH_S = 60.0
 
 
 class Library:
@@ -84,14 +83,20 @@ class Library:
             return None
 
 
-async def update(folder: Path, source: str, world: World) -> Summary:
+async def update(folder: Path, source: str) -> Summary:
     """Put the catalog at `source`, a file or an http(s) address, in the place of what is there, once it was checked.
 
     The only thing here that may use the network. Raises InvalidInput, and ProviderError for an address that does not
     answer.
     """
-    catalog = await _fetched(source, world) if source.startswith(("http://", "https://")) else _at(Path(source))
-    found = knowledge.summary(knowledge.checked(catalog))
+    if source.startswith(("http://", "https://")):
+        from engine.llm.web import fetched  # httpx, which nothing else here needs
+
+        data = await fetched(source, most_bytes=knowledge.MOST_BYTES, within_s=FETCH_S)
+    else:
+        data = _at(Path(source))
+    catalog = knowledge.read(data)
+    found = knowledge.summary(catalog)
     await asyncio.to_thread(_put, folder, orjson.dumps(catalog))
     return found
 
@@ -107,23 +112,9 @@ def _put(folder: Path, data: bytes) -> None:
         raise InvalidInput(f"{file} cannot be written.", why=f"{error.strerror}.", details={"path": "from"}) from None
 
 
-async def _fetched(address: str, world: World) -> Any:
-    wire = Wire(
-        Address.parse(address),
-        provider="model data",
-        title="The address of the model data",
-        world=world,
-        unreachable_fix="Check the network, or give a file.",
-    )
+def _at(file: Path) -> bytes:
     try:
-        return await wire.get_json("", within_s=60.0)
-    finally:
-        await wire.close()
-
-
-def _at(file: Path) -> Any:
-    try:
-        return knowledge.read(file.read_bytes())
+        return file.read_bytes()
     except OSError as error:
         raise InvalidInput(
             f"{file} cannot be read.", why=f"{error.strerror}.", fix="Name another file.", details={"path": "from"}

@@ -1,65 +1,85 @@
-"""Connections to providers, under httpx's types: HTTP/1.1 on asyncio, with a pool that costs the same whether it is
-empty or full.
+"""Connections to providers: HTTP/1.1 on asyncio, with a pool that costs the same whether it is empty or full.
 
-httpx's own pool looks through all its connections for every request; with a hundred idle ones it is ten times slower
-than with none (docs/decisions/httpx.md). Parsing is httptools', which Sanic uses too; TLS is asyncio's. Nothing is
-followed, decoded or remembered here. RFC 9112.
+Parsing is httptools', which Sanic uses too; TLS is asyncio's. Nothing is followed, decoded or remembered here, and no
+object is made of a request: it goes out as the bytes that it is. RFC 9112. docs/decisions/httpx.md says why this is no
+client of others.
 """
 
 import asyncio
-import re
 import ssl
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import Callable
 from functools import partial
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import httptools
-import httpx
 
 IDLE_S = 30.0
 DRAIN_S = 1.0
 MOST_IDLE = 64
 MOST_HEAD_BYTES = 64 * 1024
-_HIGH_WATER, _LOW_WATER = 256 * 1024, 64 * 1024
-_CONTROL = re.compile(rb"[\x00-\x08\x0a-\x1f]")
-_Origin = tuple[str, str, int]
+_HIGH_WATER = 256 * 1024
 
 
-class Transport(httpx.AsyncBaseTransport):
-    """Requests with their whole body in memory; answers as they come. `connect_s` bounds a new connection, `first_s`
-    the time from the request to the first byte of the answer's body, `idle_s` that between two pieces of it."""
+class Origin(NamedTuple):
+    """Whom a connection is to."""
+
+    scheme: str
+    host: str
+    port: int
+
+
+class TransportError(Exception):
+    """An exchange that did not come to its end."""
+
+
+class Unreachable(TransportError):
+    """There was no connection. The system's error is its cause."""
+
+
+class ConnectTooSlow(TransportError):
+    """There was no connection in time."""
+
+
+class ReadTooSlow(TransportError):
+    """Nothing came in time."""
+
+
+class BrokeOff(TransportError):
+    """The connection ended before the answer was whole, or what came is no HTTP."""
+
+
+class Transport:
+    """`connect_s` bounds a new connection, `first_s` the time from the request to the first byte of the answer's body,
+    `idle_s` that between two pieces of it."""
 
     def __init__(
         self, context: ssl.SSLContext | None, connect_s: float, first_s: float = 60.0, idle_s: float = 60.0
     ) -> None:
         self._context, self._connect_s, self._first_s, self._idle_s = context, connect_s, first_s, idle_s
-        self._idle: dict[_Origin, deque[tuple[float, _Connection]]] = {}
+        self._idle: dict[Origin, deque[tuple[float, _Connection]]] = {}
         self._closed = False
 
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Raises httpx's ConnectError, ConnectTimeout, ReadTimeout, ReadError and RemoteProtocolError."""
-        head, body = _head(request), await request.aread()
-        origin, until = _origin(request.url), asyncio.get_running_loop().time() + self._first_s
+    async def ask(self, origin: Origin, request: bytes) -> "Answer":
+        """Send a request and wait for the head of its answer. Raises TransportError."""
+        until = asyncio.get_running_loop().time() + self._first_s
         connection = self._idle_one(origin) or await self._connect(origin)
         try:
-            connection.ask(head + body, until)
-            status, headers = await connection.begun()
+            connection.ask(request, until)
+            await connection.begun()
         except BaseException:
             connection.abort()
             raise
-        return httpx.Response(
-            status, headers=headers, stream=Stream(self, origin, connection, self._idle_s), request=request
-        )
+        return Answer(self, origin, connection, self._idle_s)
 
-    async def aclose(self) -> None:
+    def close(self) -> None:
         self._closed = True
         for waiting in self._idle.values():
             for _, connection in waiting:
                 connection.abort()
         self._idle.clear()
 
-    def give_back(self, origin: _Origin, connection: "_Connection") -> None:
+    def give_back(self, origin: Origin, connection: "_Connection") -> None:
         """An answer was read to its end, or was given up."""
         waiting = self._idle.setdefault(origin, deque())
         if not connection.reusable or self._closed or len(waiting) >= MOST_IDLE:
@@ -68,7 +88,7 @@ class Transport(httpx.AsyncBaseTransport):
         waiting.append((asyncio.get_running_loop().time(), connection))
         connection.rest()
 
-    def _idle_one(self, origin: _Origin) -> "_Connection | None":
+    def _idle_one(self, origin: Origin) -> "_Connection | None":
         """The connection that was used last; those that are old or were closed meanwhile are thrown away."""
         waiting, now = self._idle.get(origin), asyncio.get_running_loop().time()
         while waiting and now - waiting[0][0] > IDLE_S:
@@ -79,37 +99,34 @@ class Transport(httpx.AsyncBaseTransport):
                 return connection
         return None
 
-    async def _connect(self, origin: _Origin) -> "_Connection":
-        scheme, host, port = origin
-        secure = {"ssl": self._context, "server_hostname": host} if scheme == "https" else {}
+    async def _connect(self, origin: Origin) -> "_Connection":
+        secure = {"ssl": self._context, "server_hostname": origin.host} if origin.scheme == "https" else {}
         try:
             async with asyncio.timeout(self._connect_s):
                 _, made = await asyncio.get_running_loop().create_connection(
-                    _Connection, host, port, happy_eyeballs_delay=0.25, **cast("Any", secure)
+                    _Connection, origin.host, origin.port, happy_eyeballs_delay=0.25, **cast("Any", secure)
                 )
         except TimeoutError as error:
-            raise httpx.ConnectTimeout(f"no connection within {self._connect_s:g} s") from error
+            raise ConnectTooSlow(f"no connection within {self._connect_s:g} s") from error
         except OSError as error:
-            raise httpx.ConnectError(str(error)) from error
+            raise Unreachable(str(error)) from error
         return made
 
 
-class Stream(httpx.AsyncByteStream):
-    """The body of an answer. Closing it before its end closes the connection."""
+class Answer:
+    """An answer that has begun. The names in `headers` are in small letters; of one that comes twice it is the last.
+    Closing it before its end closes the connection."""
 
-    def __init__(self, transport: Transport, origin: _Origin, connection: "_Connection", idle_s: float) -> None:
+    def __init__(self, transport: Transport, origin: Origin, connection: "_Connection", idle_s: float) -> None:
         self._transport, self._origin, self._idle_s = transport, origin, idle_s
         self._connection: _Connection | None = connection
+        self.status, self.headers = connection.status, connection.headers
 
-    def __aiter__(self) -> AsyncIterator[bytes]:
-        return self
+    async def more(self) -> bytes:
+        """What has come of the body, all of it at once; empty at its end. Raises TransportError."""
+        return b"" if self._connection is None else await self._connection.next(self._idle_s)
 
-    async def __anext__(self) -> bytes:
-        if self._connection is None or not (data := await self._connection.next(self._idle_s)):
-            raise StopAsyncIteration
-        return data
-
-    async def aclose(self) -> None:
+    def close(self) -> None:
         if self._connection is not None:
             self._transport.give_back(self._origin, self._connection)
             self._connection = None
@@ -136,7 +153,7 @@ class _Connection(asyncio.Protocol):
 
     def _begin(self) -> None:
         self._parser = httptools.HttpResponseParser(self)
-        self._status, self._headers = 0, list[tuple[bytes, bytes]]()
+        self.status, self.headers = 0, dict[bytes, bytes]()
         self._received: list[bytes] = []
         self._size = self._head_bytes = 0
         self._started = self._complete = self._stays = self._paused = False
@@ -157,18 +174,18 @@ class _Connection(asyncio.Protocol):
         self._until = until
         self._transport.write(data)
 
-    async def begun(self) -> tuple[int, list[tuple[bytes, bytes]]]:
-        """The status and the headers, as soon as they are there."""
+    async def begun(self) -> None:
+        """Wait until the status and the headers are there."""
         while not self._started:
             await self._more()
-        return self._status, self._headers
 
     async def next(self, idle_s: float) -> bytes:
         """What has come of the body, all of it at once; empty at its end. The next piece has `idle_s` to come."""
         while not self._received and not self._complete:
             await self._more()
-        data = b"".join(self._received)
-        self._received.clear()
+        received = self._received
+        data = received[0] if len(received) == 1 else b"".join(received)
+        received.clear()
         self._size = 0
         self._until = self._loop.time() + idle_s
         if self._paused and self._transport is not None:
@@ -178,16 +195,15 @@ class _Connection(asyncio.Protocol):
 
     def drain(self, drained: Callable[[], None]) -> None:
         """Throw away what is left of the answer, for so long; then `drained`."""
-        self._received.clear()
         if self._complete or self._paused or self._broken is not None:
             drained()
             return
+        self._received.clear()
         self._quiet()
         self._drained, self._alarm = drained, self._loop.call_later(DRAIN_S, self.abort)
 
     def rest(self) -> None:
         self._resting = True
-        self._quiet()
 
     def wake(self) -> bool:
         """Whether it can be used again."""
@@ -216,15 +232,15 @@ class _Connection(asyncio.Protocol):
             self._waiter = None
 
     def _ring(self) -> None:
-        """One alarm goes with a connection, and is set anew only when it rings: setting one for each piece of an answer
-        would cost more than reading the piece."""
+        """One alarm goes with a connection, also while it rests, and is set anew only when it rings: setting one for
+        each piece of an answer would cost more than reading the piece."""
         self._alarm = None
         if self._waiter is None or self._waiter.done():
             return
         if self._loop.time() < self._until:
             self._alarm = self._loop.call_at(self._until, self._ring)
         else:
-            self._waiter.set_exception(httpx.ReadTimeout("nothing came in time"))
+            self._waiter.set_exception(ReadTooSlow("nothing came in time"))
 
     def _quiet(self) -> None:
         if self._alarm is not None:
@@ -242,7 +258,7 @@ class _Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         if self._resting:  # nothing was asked: what comes belongs to no answer
-            self._broken = httpx.RemoteProtocolError("it spoke without being asked")
+            self._broken = BrokeOff("it spoke without being asked")
             self.abort()
             return
         try:
@@ -253,7 +269,7 @@ class _Connection(asyncio.Protocol):
             if self._head_bytes > MOST_HEAD_BYTES:
                 raise httptools.HttpParserError("its head does not end")
         except httptools.HttpParserError as error:
-            self._broken = httpx.RemoteProtocolError(f"that is no HTTP: {error}")
+            self._broken = BrokeOff(f"that is no HTTP: {error}")
             self.abort()
         if self._size > _HIGH_WATER and not self._paused and self._transport is not None:
             self._paused = True
@@ -265,7 +281,7 @@ class _Connection(asyncio.Protocol):
 
     def connection_lost(self, error: Exception | None) -> None:
         if error is not None and not self._complete and self._broken is None:
-            failure = httpx.ReadError(str(error))
+            failure = BrokeOff(str(error))
             failure.__cause__ = error
             self._broken = failure
         self._ended()
@@ -274,7 +290,7 @@ class _Connection(asyncio.Protocol):
         if self._started and self._ended_by_close and self._broken is None:
             self._complete = True
         elif not self._complete and self._broken is None:
-            self._broken = httpx.RemoteProtocolError("it closed the connection before its answer was whole")
+            self._broken = BrokeOff("it closed the connection before its answer was whole")
         self._wake()
 
     # -- what the parser says ---------------------------------------------------------------------------------------
@@ -285,18 +301,17 @@ class _Connection(asyncio.Protocol):
 
     def on_header(self, name: bytes, value: bytes) -> None:
         if not self._started:  # else it is a trailer, which nobody reads
-            self._headers.append((name, value))
+            self.headers[name.lower()] = value
 
     def on_headers_complete(self) -> None:
         if self._surplus:
             return
-        self._status = self._parser.get_status_code()
-        if self._status < 200:  # an interim answer: the real one follows
-            self._headers = []
+        self.status = self._parser.get_status_code()
+        if self.status < 200:  # an interim answer: the real one follows
+            self.headers = {}
             return
-        names: Mapping[bytes, bytes] = {name.lower(): value for name, value in self._headers}
-        chunked = names.get(b"transfer-encoding", b"").lower().endswith(b"chunked")
-        self._ended_by_close = not chunked and b"content-length" not in names
+        chunked = self.headers.get(b"transfer-encoding", b"").lower().endswith(b"chunked")
+        self._ended_by_close = not chunked and b"content-length" not in self.headers
         self._started = True
 
     def on_body(self, body: bytes) -> None:
@@ -309,17 +324,3 @@ class _Connection(asyncio.Protocol):
             self._complete, self._stays = True, bool(self._parser.should_keep_alive())  # known only now
             if self._drained is not None:
                 self._loop.call_soon(self._drained)  # when what came with it is known too
-
-
-def _origin(url: httpx.URL) -> _Origin:
-    return url.scheme, url.host, url.port or (443 if url.scheme == "https" else 80)
-
-
-def _head(request: httpx.Request) -> bytes:
-    """The request's head. Raises httpx.LocalProtocolError for a header that would end a line."""
-    lines = [b"%s %s HTTP/1.1" % (request.method.encode(), request.url.raw_path)]
-    for name, value in request.headers.raw:
-        if _CONTROL.search(value) or b":" in name or not name.strip():
-            raise httpx.LocalProtocolError(f"the header {name.decode('ascii', 'replace')} cannot be sent")
-        lines.append(b"%s: %s" % (name, value))
-    return b"\r\n".join([*lines, b"", b""])

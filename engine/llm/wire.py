@@ -1,4 +1,4 @@
-"""HTTP to model providers, and the one place where httpx's failures become our errors.
+"""HTTP to model providers, and the one place where failures of a connection become our errors.
 
 One `Wire` serves one provider at one address. It never follows a redirect and keeps no cookies, so a key stays bound to
 the scheme, host and port it was given for; proxies and certificates from the environment are not used. Every wait has
@@ -10,15 +10,14 @@ import os
 import re
 import socket
 import ssl
-from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
-from contextlib import aclosing, contextmanager, suppress
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from contextlib import aclosing, suppress
 from dataclasses import dataclass, field
 from functools import lru_cache
 from ipaddress import ip_address
 from typing import Any, Protocol, TypeVar
 from urllib.parse import quote, urlencode, urlsplit
 
-import httpx
 import orjson
 
 from engine.kernel.errors import (
@@ -36,12 +35,25 @@ from engine.kernel.world import World
 from engine.llm.framing import Event, Events, FrameTooLong, Lines
 from engine.llm.ports import KeptAt, label_of, not_told
 from engine.llm.refusals import Refusal, encoded, retry_after_s
-from engine.llm.transport import Stream, Transport
+from engine.llm.transport import (
+    Answer,
+    ConnectTooSlow,
+    Origin,
+    ReadTooSlow,
+    Transport,
+    TransportError,
+    Unreachable,
+)
 
 MOST_BODY_BYTES = 64 * 1024 * 1024
 MOST_ERROR_BYTES = 64 * 1024
 MOST_MESSAGE_CHARS = 2000
 _ERROR_BODY_S = 5.0
+_OK = 200
+_AS_ASKED = (b"text/event-stream", b"text/event-stream; charset=utf-8", b"application/x-ndjson")
+_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+_IN_TARGET = "/?:@!$&'()*+,;=-._~%"  # what a path and a query may have as it is (RFC 3986, 3.3 and 3.4)
 
 Authorize = Callable[[str], Mapping[str, str]]
 """Gives the headers that carry a key. Their values never appear in an error."""
@@ -93,8 +105,8 @@ class Address:
                 given = f"{scheme or ('http' if is_loopback(host) else 'https')}://{given}"
             parts = urlsplit(given)
             port = parts.port
-            httpx.URL(given)
-        except (ValueError, httpx.InvalidURL):
+            (parts.hostname or "").encode("idna")
+        except ValueError:
             raise _bad_address(text) from None
         if parts.scheme not in ("http", "https") or not parts.hostname or port == 0:
             raise _bad_address(text)
@@ -110,6 +122,12 @@ def _bad_address(text: str) -> InvalidConfig:
         why="An address is http:// or https://, a host, perhaps a port and a path; no user, password or query.",
         fix="Write it like http://127.0.0.1:11434 or https://api.example.com/v1.",
     )
+
+
+def _origin(address: Address) -> Origin:
+    url = urlsplit(address.url)
+    host = (url.hostname or "").encode("idna").decode()
+    return Origin(url.scheme, host, url.port or (443 if url.scheme == "https" else 80))
 
 
 def is_loopback(host: str) -> bool:
@@ -163,7 +181,9 @@ class Wire:
         self._provider, self._title, self._world = provider, title, world
         self._authorize, self._headers = authorize, dict(headers or {})
         self._unreachable_fix, self._auth_fix, self._kept = unreachable_fix, auth_fix, kept
+        self._origin = _origin(address)
         self._transport: Transport | None = None
+        self._head = lru_cache(maxsize=64)(self._written)  # the same for all requests to a model with a key
         self._secrets: set[str] = set()  # what was ever sent as a key, to be kept out of errors
 
     async def get_json(self, path: str, *, key: str = "", within_s: float | None = None) -> Any:
@@ -219,7 +239,7 @@ class Wire:
 
     async def close(self) -> None:
         if self._transport is not None:
-            await self._transport.aclose()
+            self._transport.close()
 
     # What the provider said no with
 
@@ -360,97 +380,108 @@ class Wire:
 
     async def _bytes(self, ask: "_Ask") -> AsyncGenerator[bytes, None]:
         """The raw body of a good answer, piece by piece."""
-        request, model = self._request(ask), ask.model
-        first_s, idle_s = self.deadlines.first_byte_s, self.deadlines.idle_s
-        late = f"Not one byte of an answer came within {first_s:g} s."
-        with self._translated(model, late):
-            response = await self._open().handle_async_request(request)
+        request, model, begun = self._request(ask), ask.model, False
         try:
-            if response.status_code != httpx.codes.OK:
-                raise await self._refused(response, ask)
-            await self._must_be(ask.accept, response, model)
-            assert isinstance(response.stream, httpx.AsyncByteStream)
-            chunks = aiter(response.stream)
+            answer = await self._open().ask(self._origin, request)
+        except TransportError as error:
+            raise self._failed(error, model, begun) from None
+        try:
+            if answer.status != _OK:
+                raise await self._refused(answer, ask)
+            if answer.headers.get(b"content-type") not in _AS_ASKED or b"content-encoding" in answer.headers:
+                await self._must_be(ask.accept, answer, model)
             while True:
                 try:
-                    chunk = await anext(chunks, None)
-                except Exception as error:
-                    with self._translated(model, late):
-                        raise error
-                if chunk is None:
+                    chunk = await answer.more()
+                except TransportError as error:
+                    raise self._failed(error, model, begun) from None
+                if not chunk:
                     return
+                begun = True
                 yield chunk
-                late = f"It fell silent for {idle_s:g} s."
         finally:
-            if ask.ended and isinstance(response.stream, Stream):
-                response.stream.release()
+            if ask.ended:
+                answer.release()
             else:
-                await response.aclose()
+                answer.close()
 
     def _open(self) -> Transport:
         if self._transport is None:
             # Nothing can be verified over plain HTTP, so reading the certificates is left out there.
-            secure = self.address.url.startswith("https:")
-            context = httpx.create_ssl_context(trust_env=False) if secure else None
+            context = _certificates() if self._origin.scheme == "https" else None
             limits = self.deadlines
             self._transport = Transport(context, limits.connect_s, limits.first_byte_s, limits.idle_s)
         return self._transport
 
-    def _request(self, ask: "_Ask") -> httpx.Request:
-        keys = self._authorize(ask.key)
+    def _request(self, ask: "_Ask") -> bytes:
+        """The request as it goes out. Raises ProviderAuth for a key that is none."""
+        body = b"" if ask.body is None else urlencode(ask.body).encode() if ask.form else encoded(ask.body)
+        kind = "" if ask.body is None else "application/x-www-form-urlencoded" if ask.form else "application/json"
+        head = self._head(ask.method, ask.path, ask.accept, kind, ask.key, tuple(ask.headers.items()))
+        return b"%s\r\ncontent-length: %d\r\n\r\n%s" % (head, len(body), body)
+
+    def _written(
+        self, method: str, path: str, accept: str, kind: str, key: str, more: tuple[tuple[str, str], ...]
+    ) -> bytes:
+        """The request line and the headers but for the length."""
+        keys = self._authorize(key)
         for value in keys.values():
             if not value.isascii() or not value.isprintable() or value != value.strip():
                 what = f"The key for {self._title} has characters that a key cannot have."
                 why = "A line end or a space was probably copied with it."
                 raise ProviderAuth(what, why=why, fix=self._auth_fix, details={"provider": self._provider})
             self._secrets.update(_forms(value))
-        # httpx would expand what is compressed without a limit
-        ours = {"accept": ask.accept, "accept-encoding": "identity", "user-agent": "circuit-breaker"}
-        content = None if ask.body is None else urlencode(ask.body).encode() if ask.form else encoded(ask.body)
-        if content is not None:
-            ours["content-type"] = "application/x-www-form-urlencoded" if ask.form else "application/json"
-        headers = _headers(tuple({**self._headers, **ask.headers, **ours, **keys}.items()))
-        return httpx.Request(ask.method, _url(f"{self.address.url}{ask.path}"), headers=headers, content=content)
+        ours = {"accept": accept, "accept-encoding": "identity", "user-agent": "circuit-breaker"}
+        if kind:
+            ours["content-type"] = kind
+        url = urlsplit(f"{self.address.url}{path}")
+        target = quote(f"{url.path or '/'}?{url.query}" if url.query else url.path or "/", safe=_IN_TARGET)
+        name = f"[{self._origin.host}]" if ":" in self._origin.host else self._origin.host
+        lines = [f"{method} {target} HTTP/1.1", f"host: {name}:{url.port}" if url.port else f"host: {name}"]
+        for name, value in {**self._headers, **dict(more), **ours, **keys}.items():
+            if not _HEADER_NAME.fullmatch(name) or _CONTROL.search(value):
+                raise self.broken(f"The header {shown(name)} cannot be sent.")
+            lines.append(f"{name}: {value}")
+        return "\r\n".join(lines).encode("utf-8", "replace")
 
-    async def _must_be(self, accept: str, response: httpx.Response, model: str) -> None:
+    async def _must_be(self, accept: str, answer: Answer, model: str) -> None:
         """Refuse an answer of another kind: a page of a proxy, or an error that came with status 200."""
-        coding = response.headers.get("content-encoding", "identity")
+        coding = _header(answer, b"content-encoding") or "identity"
         if coding.casefold() != "identity":
             raise self.broken(
                 f"Its answer is compressed ({shown(coding)}), though we asked for it as it is.", model=model
             )
-        kind = _media_type(response)
-        if _is_page(response):
-            page = _page(await self._problem(response), response.headers.get("server", ""))
+        kind = _media_type(answer)
+        if kind == "text/html":
+            page = _page(await self._problem(answer), _header(answer, b"server"))
             raise self.broken(f"{self.address.url} answered with a web page{page}.", model=model)
         if accept == "text/event-stream" and kind == "application/json":
-            problem = await self._problem(response)
+            problem = await self._problem(answer)
             if isinstance(problem, Mapping) and problem.get("error"):
                 raise self.refusal(None, problem, model=model)
             raise self.broken("It answered in one piece, not as a stream.", model=model)
 
-    async def _refused(self, response: httpx.Response, ask: "_Ask") -> ProviderError:
-        problem, server = await self._problem(response), response.headers.get("server", "")
-        if _is_page(response):
+    async def _refused(self, answer: Answer, ask: "_Ask") -> ProviderError:
+        problem, server = await self._problem(answer), _header(answer, b"server")
+        if _media_type(answer) == "text/html":
             problem, server = f"A web page{_page(problem, server)}", ""
+        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in answer.headers.items()}
         return self.refusal(
-            response.status_code,
+            answer.status,
             problem,
             model=ask.model,
-            retry_after_s=retry_after_s(response.headers, self._world),
+            retry_after_s=retry_after_s(headers, self._world),
             key=ask.key,
             server=server,
         )
 
-    async def _problem(self, response: httpx.Response) -> Any:
+    async def _problem(self, answer: Answer) -> Any:
         """The body of an error as JSON or text; what cannot be had of it in time is left out."""
         received = bytearray()
-        with _whatever_comes():
+        with suppress(TimeoutError, TransportError):
             async with asyncio.timeout(_ERROR_BODY_S):
-                async for chunk in response.aiter_raw():
-                    received += chunk
-                    if len(received) > MOST_ERROR_BYTES:
-                        break
+                while len(received) <= MOST_ERROR_BYTES and (piece := await answer.more()):
+                    received += piece
         try:
             return orjson.loads(bytes(received))
         except orjson.JSONDecodeError:
@@ -460,21 +491,21 @@ class Wire:
             # A key that we cut in half was not recognised: what may be left of it goes.
             return text[: len(text) - max((len(one) for one in self._secrets), default=0)]
 
-    @contextmanager
-    def _translated(self, model: str, late: str) -> Iterator[None]:
-        """httpx's exceptions as ours. They are not chained: they hold the request and with it the key."""
-        try:
-            yield
-        except (httpx.ConnectTimeout, httpx.PoolTimeout):
-            raise self._late(f"No connection within {self.deadlines.connect_s:g} s.", model) from None
-        except (TimeoutError, httpx.TimeoutException):
-            raise self._late(late, model) from None
-        except httpx.ConnectError as error:
+    def _failed(self, error: TransportError, model: str, begun: bool) -> ProviderError:
+        """A failed exchange in our words. `begun` says whether something of the answer was there."""
+        limits = self.deadlines
+        if isinstance(error, ConnectTooSlow):
+            return self._late(f"No connection within {limits.connect_s:g} s.", model)
+        if isinstance(error, ReadTooSlow):
+            silent = f"It fell silent for {limits.idle_s:g} s."
+            return self._late(
+                silent if begun else f"Not one byte of an answer came within {limits.first_byte_s:g} s.", model
+            )
+        if isinstance(error, Unreachable):
             what = f"{self._title} does not answer at {self.address.url}."
             details = {"provider": self._provider, "model": model}
-            raise ProviderUnavailable(what, why=_reason(error), fix=self._unreachable_fix, details=details) from None
-        except (httpx.HTTPError, httpx.StreamError, httpx.InvalidURL) as error:
-            raise self.broken(f"The connection broke off: {_reason(error)}", model=model) from None
+            return ProviderUnavailable(what, why=_reason(error), fix=self._unreachable_fix, details=details)
+        return self.broken(f"The connection broke off: {_reason(error)}", model=model)
 
     def _late(self, why: str, model: str) -> ProviderTimeout:
         what = f"{self._title} ({model}) took too long." if model else f"{self._title} took too long."
@@ -489,12 +520,19 @@ _OF_THE_KEY = (
 )
 
 
-def _media_type(response: httpx.Response) -> str:
-    return str(response.headers.get("content-type", "")).partition(";")[0].strip().casefold()
+def _certificates() -> ssl.SSLContext:
+    """Those of Mozilla, the same on each machine."""
+    import certifi
+
+    return ssl.create_default_context(cafile=certifi.where())
 
 
-def _is_page(response: httpx.Response) -> bool:
-    return _media_type(response) == "text/html"
+def _header(answer: Answer, name: bytes) -> str:
+    return answer.headers.get(name, b"").decode("latin-1")
+
+
+def _media_type(answer: Answer) -> str:
+    return _header(answer, b"content-type").partition(";")[0].strip().casefold()
 
 
 def _page(problem: Any, server: str) -> str:
@@ -505,16 +543,6 @@ def _page(problem: Any, server: str) -> str:
     return called + (f", sent by {shown(server, 40)}" if server else "")
 
 
-@lru_cache(maxsize=256)
-def _headers(items: tuple[tuple[str, str], ...]) -> httpx.Headers:
-    return httpx.Headers(items)
-
-
-@lru_cache(maxsize=256)
-def _url(text: str) -> httpx.URL:
-    return httpx.URL(text)
-
-
 def _forms(header: str) -> set[str]:
     """The spellings of a key in which it could come back: whole, without its scheme, as part of an address."""
     bare = header.rpartition(" ")[2]
@@ -522,7 +550,7 @@ def _forms(header: str) -> set[str]:
 
 
 def _reason(error: BaseException) -> str:
-    """The system's reason at the bottom of httpx's exception."""
+    """The system's reason at the bottom of an exception."""
     seen: list[BaseException] = [error]
     for one in seen:
         inner = one.exceptions if isinstance(one, BaseExceptionGroup) else ()
@@ -538,8 +566,3 @@ def _reason(error: BaseException) -> str:
         if isinstance(one, OSError) and one.errno:
             return f"{os.strerror(one.errno)}."
     return f"{str(error).rstrip('.') or type(error).__name__}."
-
-
-def _whatever_comes() -> suppress:
-    """What may go wrong while reading something that is not needed."""
-    return suppress(TimeoutError, httpx.HTTPError, httpx.StreamError, ProviderError)

@@ -44,7 +44,7 @@ FORBIDDEN = [
     ("engine/kernel/caller.py", "import engine.llm.model", "3. kernel imports no other room"),
     ("engine/chats/model.py", "import engine.store.sqlite.store", "4. only bootstrap imports adapters"),
     ("server/edge.py", "import engine.bootstrap", "4. only engine builds"),
-    ("engine/llm/routing.py", "import httpx", "5. httpx only in the wire"),
+    ("engine/llm/routing.py", "import httpx", "5. httpx only where the web is read"),
     ("app/commands/doctor.py", "import sanic", "5. sanic only in server"),
     ("app/commands/token.py", "import strawberry", "5. strawberry and graphql only in server.graphql"),
     ("engine/bootstrap.py", "import opentelemetry", "5. opentelemetry only in engine.telemetry"),

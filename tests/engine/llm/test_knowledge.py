@@ -240,7 +240,7 @@ BAD = {
 async def test_what_is_no_catalog_is_refused_and_changes_nothing(data, tmp_path, clock):
     (tmp_path / "in.json").write_bytes(data)
     with pytest.raises(InvalidInput):
-        await library.update(tmp_path / "models", str(tmp_path / "in.json"), clock.world)
+        await library.update(tmp_path / "models", str(tmp_path / "in.json"))
     assert not (tmp_path / "models").exists()
 
 
@@ -268,7 +268,7 @@ async def test_an_update_takes_the_place_of_the_data_at_the_next_look(folder, tm
     books = Library(folder, lambda: TODAY)
     assert books.enriched(status(Model("openai", "gpt-4o"))).models[0].price.input == Decimal("2.5")
     (tmp_path / "in.json").write_bytes(orjson.dumps(catalog({"gpt-4o": row("77")})))
-    found = await library.update(folder, str(tmp_path / "in.json"), clock.world)
+    found = await library.update(folder, str(tmp_path / "in.json"))
     assert (found.models, found.priced, found.date) == (1, 1, "2026-11-26")
     assert books.enriched(status(Model("openai", "gpt-4o"))).models[0].price.input == 77
     assert books.summary.models == 1
@@ -291,6 +291,9 @@ class Files(LoopbackServer):
         self.files = files
 
     async def answer(self, request, answer):
+        if request.path == "/moved.json":
+            await answer.whole(b"", 302, headers={"location": "/good.json"})
+            return
         found = self.files.get(request.path)
         await answer.whole(b"gone" if found is None else found, 404 if found is None else 200)
 
@@ -302,9 +305,21 @@ def upstream():
 
 
 async def test_an_address_is_asked_and_what_it_says_is_checked(folder, clock, upstream):
-    assert (await library.update(folder, f"{upstream.url}/good.json", clock.world)).models == 1
+    assert (await library.update(folder, f"{upstream.url}/good.json")).models == 1
     before = (folder / "catalog.json").read_bytes()
     for path, error in (("/bad.json", InvalidInput), ("/gone.json", ProviderError)):
         with pytest.raises(error):
-            await library.update(folder, f"{upstream.url}{path}", clock.world)
+            await library.update(folder, f"{upstream.url}{path}")
     assert (folder / "catalog.json").read_bytes() == before
+
+
+async def test_an_address_that_sends_on_is_followed_and_what_is_too_large_is_not_read(upstream, monkeypatch, folder):
+    assert (await library.update(folder, f"{upstream.url}/moved.json")).models == 1
+    monkeypatch.setattr(library.knowledge, "MOST_BYTES", 10)
+    with pytest.raises(ProviderError, match="larger than 10 bytes"):
+        await library.update(folder, f"{upstream.url}/good.json")
+
+
+async def test_an_address_where_nobody_is_says_so(folder):
+    with pytest.raises(ProviderError, match="does not answer"):
+        await library.update(folder, "http://127.0.0.1:9/data.json")

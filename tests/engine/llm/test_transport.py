@@ -1,15 +1,15 @@
 """Connections: answers in any pieces, connections that are used again, and peers that break off or speak no HTTP."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-import httpx
 import pytest
 
-from engine.llm.transport import MOST_IDLE, Transport
+from engine.llm.transport import MOST_IDLE, BrokeOff, Origin, ReadTooSlow, Transport, TransportError, Unreachable
 from tests.support import turns_of_the_loop
 
+REQUEST = b"GET /path?q=1 HTTP/1.1\r\nhost: x\r\n\r\n"
 PLAIN = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nX-Two: a\r\nX-Two: b\r\n\r\nhello"
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhe\r\n3\r\nllo\r\n0\r\n\r\n"
 UNTIL_CLOSED = b"HTTP/1.1 200 OK\r\n\r\nhello"
@@ -53,126 +53,121 @@ async def _head(reader: asyncio.StreamReader) -> bytes:
 
 
 @asynccontextmanager
-async def peer() -> AsyncIterator[tuple[Peer, Callable[[], httpx.Request], Transport]]:
+async def peer() -> AsyncIterator[tuple[Peer, Origin, Transport]]:
     made = Peer()
     server = await asyncio.start_server(made.serve, "127.0.0.1", 0)
-    url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/path?q=1"
     transport = Transport(None, 2.0)
     try:
-        yield made, lambda: httpx.Request("GET", url), transport
+        yield made, Origin("http", "127.0.0.1", server.sockets[0].getsockname()[1]), transport
     finally:
-        await transport.aclose()
+        transport.close()
         server.close()
 
 
-async def whole(transport: Transport, request: httpx.Request) -> tuple[int, bytes]:
-    response = await transport.handle_async_request(request)
-    body = b"".join([piece async for piece in response.aiter_raw()])
-    await response.aclose()
-    return response.status_code, body
+async def whole(transport: Transport, origin: Origin) -> tuple[int, bytes]:
+    answer = await transport.ask(origin, REQUEST)
+    pieces = []
+    while piece := await answer.more():
+        pieces.append(piece)
+    answer.close()
+    return answer.status, b"".join(pieces)
 
 
 @pytest.mark.parametrize("said", [PLAIN, CHUNKED, INTERIM], ids=["length", "chunks", "interim"])
 async def test_an_answer_split_anywhere_is_the_same_and_its_connection_is_used_again(said: bytes) -> None:
-    async with peer() as (made, request, transport):
+    async with peer() as (made, origin, transport):
         for place in range(1, len(said)):
             made.answers.append([said[:place], said[place:]])
-            assert await whole(transport, request()) == (200, b"hello")
+            assert await whole(transport, origin) == (200, b"hello")
         assert made.connections == 1
-    assert made.heads[0].startswith(b"GET /path?q=1 HTTP/1.1\r\nHost: 127.0.0.1:")
+    assert made.heads[0] == REQUEST
 
 
 @pytest.mark.parametrize("said", [PLAIN, CHUNKED], ids=["length", "chunks"])
 async def test_an_answer_cut_anywhere_is_an_error(said: bytes) -> None:
-    async with peer() as (made, request, transport):
+    async with peer() as (made, origin, transport):
         for place in range(len(said)):
             made.answers.append([said[:place], None])
-            with pytest.raises(httpx.TransportError):
-                await whole(transport, request())
+            with pytest.raises(TransportError):
+                await whole(transport, origin)
         made.answers.append([said])  # the control
-        assert await whole(transport, request()) == (200, b"hello")
+        assert await whole(transport, origin) == (200, b"hello")
 
 
 async def test_without_a_length_the_end_of_the_connection_is_the_end() -> None:
-    async with peer() as (made, request, transport):
+    async with peer() as (made, origin, transport):
         made.answers = [[UNTIL_CLOSED, None], [UNTIL_CLOSED, None]]
-        assert await whole(transport, request()) == (200, b"hello")
-        assert await whole(transport, request()) == (200, b"hello")
+        assert await whole(transport, origin) == (200, b"hello")
+        assert await whole(transport, origin) == (200, b"hello")
         assert made.connections == 2
 
 
-async def test_headers_that_come_twice_are_kept() -> None:
-    async with peer() as (made, request, transport):
+async def test_the_names_of_headers_are_in_small_letters() -> None:
+    async with peer() as (made, origin, transport):
         made.answers = [[PLAIN]]
-        response = await transport.handle_async_request(request())
-        assert response.headers.get_list("x-two") == ["a", "b"]
-        await response.aclose()
+        answer = await transport.ask(origin, REQUEST)
+        assert answer.headers == {b"content-length": b"5", b"x-two": b"b"}
+        answer.close()
 
 
 @pytest.mark.parametrize(
     "said", [b"220 smtp ready\r\n", b"HTTP/1.1 200 OK\r\n" + b"X-A: b\r\n" * 20_000, b"\x16\x03\x01\x00\x05"]
 )
 async def test_what_is_no_http_is_refused(said: bytes) -> None:
-    async with peer() as (made, request, transport):
+    async with peer() as (made, origin, transport):
         made.answers = [[said]]
-        with pytest.raises(httpx.RemoteProtocolError):
-            await whole(transport, request())
+        with pytest.raises(BrokeOff):
+            await whole(transport, origin)
 
 
 async def test_who_speaks_without_being_asked_is_not_believed() -> None:
-    async with peer() as (made, request, transport):
+    async with peer() as (made, origin, transport):
         made.answers = [[PLAIN, b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil"], [PLAIN]]
-        assert await whole(transport, request()) == (200, b"hello")
+        assert await whole(transport, origin) == (200, b"hello")
         await asyncio.wait_for(made.gone.wait(), 5)
-        assert await whole(transport, request()) == (200, b"hello")
+        assert await whole(transport, origin) == (200, b"hello")
         assert made.connections == 2
 
 
 async def test_closing_an_answer_closes_the_connection() -> None:
-    async with peer() as (made, request, transport):
+    async with peer() as (made, origin, transport):
         made.answers = [[b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhe", b"y"]]
-        response = await transport.handle_async_request(request())
-        await anext(response.aiter_raw())
+        answer = await transport.ask(origin, REQUEST)
+        assert await answer.more()
         assert made.open == 1
-        await response.aclose()
+        answer.close()
         await asyncio.wait_for(made.gone.wait(), 5)
 
 
 async def test_a_burst_leaves_no_more_than_some_connections() -> None:
-    async with peer() as (made, request, transport):
+    async with peer() as (made, origin, transport):
         made.answers = [[PLAIN] for _ in range(MOST_IDLE + 20)]
-        found = await asyncio.gather(*(whole(transport, request()) for _ in range(MOST_IDLE + 20)))
+        found = await asyncio.gather(*(whole(transport, origin) for _ in range(MOST_IDLE + 20)))
         assert set(found) == {(200, b"hello")}
         await turns_of_the_loop(lambda: made.open <= MOST_IDLE)
         made.answers = [[PLAIN]]
         before = made.connections
-        await whole(transport, request())
+        await whole(transport, origin)
         assert made.connections == before
 
 
 async def test_a_body_that_nobody_reads_holds_its_sender_back() -> None:
-    async with peer() as (made, request, transport):
+    async with peer() as (made, origin, transport):
         sent, piece = 0, b"x" * 65536
         made.answers = [[b"HTTP/1.1 200 OK\r\nContent-Length: 67108864\r\n\r\n", *([piece] * 1024)]]
-        response = await transport.handle_async_request(request())
+        answer = await transport.ask(origin, REQUEST)
         for _ in range(2000):
             await asyncio.sleep(0)
         assert made.open == 1  # it could not send its 64 MB
-        async for part in response.aiter_raw():
+        while part := await answer.more():
             sent += len(part)
         assert sent == 67108864
-        await response.aclose()
+        answer.close()
 
 
-async def test_nobody_there_and_a_header_that_would_end_a_line() -> None:
-    transport = Transport(None, 2.0)
-    with pytest.raises(httpx.ConnectError):
-        await whole(transport, httpx.Request("GET", "http://127.0.0.1:9/"))
-    async with peer() as (_, request, near):
-        bad = request()
-        bad.headers = httpx.Headers([(b"x-a", b"b\r\nx-c: d")])
-        with pytest.raises(httpx.LocalProtocolError):
-            await whole(near, bad)
+async def test_nobody_there() -> None:
+    with pytest.raises(Unreachable):
+        await whole(Transport(None, 2.0), Origin("http", "127.0.0.1", 9))
 
 
 async def test_silence_after_the_first_byte_is_measured_by_its_own_time():
@@ -186,25 +181,23 @@ async def test_silence_after_the_first_byte_is_measured_by_its_own_time():
 
     server = await asyncio.start_server(serve, "127.0.0.1", 0)
     transport = Transport(None, 2.0, first_s=300.0, idle_s=0.01)  # a model that is loaded may take long to begin
-    request = httpx.Request("GET", f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/")
     try:
-        response = await transport.handle_async_request(request)
         async with asyncio.timeout(5):
-            with pytest.raises(httpx.ReadTimeout):
-                await response.aread()
+            with pytest.raises(ReadTooSlow):
+                await whole(transport, Origin("http", "127.0.0.1", server.sockets[0].getsockname()[1]))
     finally:
         silent.set()
-        await transport.aclose()
+        transport.close()
         server.close()
 
 
 @pytest.mark.parametrize("endless", [b"X: y\r\n", b"y"], ids=["many", "one"])
 async def test_trailers_that_do_not_end_are_given_up(endless):
-    async with peer() as (made, ask, transport):
+    async with peer() as (made, origin, transport):
         made.answers = [
             [b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhe\r\n0\r\n", *[endless * 4096] * 100]
         ]
         async with asyncio.timeout(5):
-            with pytest.raises(httpx.RemoteProtocolError):
-                await whole(transport, ask())
+            with pytest.raises(BrokeOff):
+                await whole(transport, origin)
         await made.gone.wait()
