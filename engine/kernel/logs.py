@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import UTC, datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import IO, Any
 
@@ -25,31 +26,41 @@ _LOOKS_SECRET = re.compile(
     rf"|(?P<lead>{_LEADS}[\"']?\s*[:=]?\s*[\"']?)(?P<secret>[\w.~+/-]{{8,}})",
     re.I,
 )
+_SIGNS = ("sk-", "aiza", "gh", "bearer", "api", "token", "password", "secret")  # one is in all that looks like one
 _NAMES_SECRET = re.compile(rf"{_LEADS}$", re.I)
 _MASK = "•••"
-_PLAIN = {str, float, bool, type(None)}
+_PLAIN = {float, bool, type(None)}
 
 
 class Redactor:
     """Takes secrets out of texts: those it was told, and what looks like one."""
 
     def __init__(self) -> None:
-        self._known: set[str] = set()
+        self._known: tuple[str, ...] = ()  # the longest first: one may be the beginning of another
 
     def learn(self, secrets: Iterable[str]) -> None:
-        self._known.update(secret for secret in secrets if len(secret) >= 4)
+        known = {*self._known, *(secret for secret in secrets if len(secret) >= 4)}
+        self._known = tuple(sorted(known, key=len, reverse=True))
 
     def clean(self, text: str) -> str:
-        for secret in sorted(self._known, key=len, reverse=True):  # one may be the beginning of another
+        for secret in self._known:
             text = text.replace(secret, _MASK)
+        small = text.lower()
+        if not any(sign in small for sign in _SIGNS):
+            return text
         return _LOOKS_SECRET.sub(lambda match: (match["lead"] or "") + _MASK, text)
 
     def clean_line(self, facts: Mapping[str, object]) -> Any:
         """`facts` as `clean_json` gives them. Of what nearly all lines are, plain values without a secret, only one
         look is taken, over all of them."""
-        plain = all(type(value) in _PLAIN or _is_small(value) for value in facts.values())
-        text = "\n".join([*facts, *(value for value in facts.values() if isinstance(value, str))])
-        if plain and not any(map(_NAMES_SECRET.search, facts)) and text.isascii() and self.clean(text) == text:
+        texts = list(facts)
+        for value in facts.values():
+            if type(value) is str:
+                texts.append(value)
+            elif type(value) not in _PLAIN and not _is_small(value):
+                return self.clean_json(facts)
+        text = "\n".join(texts)
+        if text.isascii() and not _some_name_secrets(tuple(facts)) and self.clean(text) == text:
             return facts
         return self.clean_json(facts)
 
@@ -73,6 +84,11 @@ class Redactor:
 
 def _is_small(value: object) -> bool:
     return type(value) is int and -(2**63) <= value < 2**64
+
+
+@lru_cache(maxsize=256)
+def _some_name_secrets(names: tuple[str, ...]) -> bool:
+    return any(map(_NAMES_SECRET.search, names))
 
 
 def _names_secret(key: object, value: object) -> bool:
@@ -112,6 +128,9 @@ def open_log(target: Path | IO[str], level: str, redactor: Redactor) -> logging.
     else:
         handler = logging.StreamHandler(target)
     handler.setFormatter(_JsonLines(redactor))
+    # what no line says is not looked up for each: the place in the code, the thread, the process
+    logging._srcfile = None  # type: ignore[attr-defined]  # as "Optimization" in Python's logging HOWTO has it
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
