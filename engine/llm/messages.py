@@ -200,10 +200,12 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class TextDelta:
-    """`logprobs` are rows as OpenAI has them in `logprobs.content`: {token, logprob, bytes, top_logprobs}."""
+    """`logprobs` are rows as OpenAI has them in `logprobs.content`: {token, logprob, bytes, top_logprobs}. `raw` is the
+    same as an upstream that speaks OpenAI wrote it, whole events, when it was nothing but text."""
 
     text: str
     logprobs: tuple[Mapping[str, Any], ...] = ()
+    raw: bytes = field(default=b"", compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,6 +32,7 @@ from engine.kernel.errors import (
     shown,
 )
 from engine.kernel.world import World
+from engine.llm.dialects.openai_runs import Run, Runs
 from engine.llm.framing import Event, Events, FrameTooLong, Lines
 from engine.llm.ports import KeptAt, label_of, not_told
 from engine.llm.refusals import Refusal, encoded, retry_after_s
@@ -236,6 +237,18 @@ class Wire:
     ) -> AsyncGenerator[Event, None]:
         """Stream the answer as server-sent events; otherwise like `lines`. `headers` go along and are no secrets."""
         return self._frames(_Ask("POST", path, body, "text/event-stream", key, model, headers or {}), Events(), last)
+
+    def runs(
+        self,
+        path: str,
+        body: Mapping[str, Any],
+        *,
+        key: str = "",
+        model: str = "",
+        last: Callable[[Event | Run], bool] = lambda _: False,
+    ) -> AsyncGenerator[Event | Run, None]:
+        """Stream the answer as OpenAI's chunks, with what is only text in runs."""
+        return self._frames(_Ask("POST", path, body, "text/event-stream", key, model), Runs(), last)
 
     async def close(self) -> None:
         if self._transport is not None:

@@ -12,7 +12,7 @@ from sanic import Blueprint, HTTPResponse, Request
 from engine.engine import Engine
 from engine.kernel.errors import InvalidInput, NotFound
 from engine.llm.answering import Answer
-from engine.llm.messages import Finished, Noted
+from engine.llm.messages import Finished, Noted, TextDelta
 from engine.llm.token_ids import vocabulary
 from server.bodies import read
 from server.edge import json_body, json_response
@@ -195,10 +195,13 @@ async def _ready(answer: Answer) -> Answer:
 async def _events(answer: Answer, frame: Mapping[str, Any], *, counted: bool) -> AsyncGenerator[bytes, None]:
     """The answer as events, in OpenAI's order: role, content, finish, usage when it is `counted`, [DONE]."""
     rest: dict[str, Any] = {"usage": None} if counted else {}
-    usage = None
+    usage, passing = None, sse.Passing(frame)
     async with aclosing(answer.chunks) as chunks:
         yield sse.chunk(frame, {"role": "assistant", "content": ""}, None, rest)
         async for chunk in chunks:
+            if isinstance(chunk, TextDelta) and chunk.raw and (passed := passing(chunk.raw)):
+                yield passed
+                continue
             if isinstance(chunk, Noted):
                 continue
             if isinstance(chunk, Finished):

@@ -150,7 +150,7 @@ class EmbeddedProvider:
 
     async def _chat(self, request: ChatRequest, server: _Server, model: Model) -> AsyncGenerator[Chunk, None]:
         body = chat_body(request, "local")
-        events = server.wire.events("/v1/chat/completions", body, model=model.name, last=is_done)
+        events = server.wire.runs("/v1/chat/completions", body, model=model.name, last=is_done)
         async with aclosing(completion(events, server.wire, request, model.name, self._world)) as chunks:
             async for chunk in chunks:
                 yield chunk

@@ -9,6 +9,7 @@ from typing import Any
 from engine.kernel.world import World
 from engine.llm.counting import prompt_tokens
 from engine.llm.dialects.openai import signature_in
+from engine.llm.dialects.openai_runs import Run
 from engine.llm.framing import Event
 from engine.llm.messages import (
     ChatRequest,
@@ -23,12 +24,12 @@ from engine.llm.messages import (
 from engine.llm.wire import Wire
 
 
-def is_done(event: Event) -> bool:
-    return event.data.strip() == "[DONE]"
+def is_done(event: Event | Run) -> bool:
+    return isinstance(event, Event) and event.data.strip() == "[DONE]"
 
 
 async def completion(
-    events: AsyncGenerator[Event, None], wire: Wire, request: ChatRequest, model: str, world: World
+    events: AsyncGenerator[Event | Run, None], wire: Wire, request: ChatRequest, model: str, world: World
 ) -> AsyncGenerator[Chunk, None]:
     """The chunks in a stream of `chat.completion.chunk` events.
 
@@ -37,6 +38,9 @@ async def completion(
     reading = _Reading(model, world)
     async with aclosing(events):
         async for event in events:
+            if isinstance(event, Run):
+                yield reading.run(event)
+                continue
             if is_done(event):
                 yield reading.finished(request, wire)
                 reading.over = True
@@ -81,6 +85,10 @@ class _Reading:
                 self.failed = True
             elif isinstance(reason, str) and reason:
                 self._reason = _REASONS.get(reason, "stop")
+
+    def run(self, run: Run) -> TextDelta:
+        self._written += len(run.text.encode("utf-8", "replace"))
+        return TextDelta(run.text, raw=run.raw)
 
     def finished(self, request: ChatRequest, wire: Wire) -> Finished:
         if self._reason is None:

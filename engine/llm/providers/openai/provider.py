@@ -166,8 +166,8 @@ class OpenAIProvider:
             events = self._wire.events(path, body, key=key, model=model.name, last=last)
             return responses.response(events, self._wire, request, model.name)
         path = self._dialect.path("completions" if "prompt" in body else "chat/completions", model)
-        events = self._wire.events(path, body, key=key, model=model.name, last=is_done)
-        return completion(events, self._wire, request, model.name, self._world)
+        runs = self._wire.runs(path, body, key=key, model=model.name, last=is_done)
+        return completion(runs, self._wire, request, model.name, self._world)
 
     def _responds(self, model: Model) -> bool:
         """Whether a model answers responses and nothing else."""

@@ -1,0 +1,118 @@
+"""Runs of text say the same as their events, whatever else is among them and however the bytes are split."""
+
+from itertools import pairwise
+
+import orjson
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from engine.llm.dialects.openai_runs import Run, Runs, around_text
+from engine.llm.framing import Event, Events, FrameTooLong
+
+HEAD = '{"id":"c-1","object":"chat.completion.chunk","created":7,"model":"m","choices":[{"index":0,"delta":'
+TAIL = ',"logprobs":null,"finish_reason":null}]}'
+
+
+def text_event(text: str, head: str = HEAD, tail: str = TAIL) -> str:
+    return f'data: {head}{{"content":{orjson.dumps(text).decode()}}}{tail}\n\n'
+
+
+def bare_event(inside: str) -> str:
+    """With `inside` as it is between the quotes: it may be more than a text."""
+    return f'data: {HEAD}{{"content":"{inside}"}}{TAIL}\n\n'
+
+
+texts = st.text(alphabet=st.characters(exclude_categories=["Cs"]), min_size=1, max_size=5).map(text_event)
+spaced = st.sampled_from(["a", 'with "quotes"', "\\"]).map(
+    lambda text: text_event(text, '{"choices": [{"delta": ', "}]}")
+)
+forged = st.lists(
+    st.sampled_from(['"', ",", "[", "]", "{", "}", ":", "a", "\\", "\\\\", '\\"', '","', '"],["', '"}}]}']), max_size=5
+).map(lambda parts: bare_event("".join(parts)))
+others = st.sampled_from(
+    [
+        ": a comment\n\n",
+        "data: [DONE]\n\n",
+        f'data: {HEAD}{{"role":"assistant","content":""}}{TAIL}\n\n',
+        f'data: {HEAD}{{}},"finish_reason":"stop"}}]}}\n\n',
+        'data: {"choices":[],"usage":{"prompt_tokens":1}}\n\n',
+        'data: {"error":{"message":"no"}}\n\n',
+        f'event: x\ndata: {HEAD}{{"content":"named"}}{TAIL}\n\n',
+        f'data: {HEAD}{{"content":"two"}}\ndata: {TAIL}\n\n',
+        f'data: {HEAD}{{"content":"crlf"}}{TAIL}\r\n\r\n',
+        "data: \n\n\n\n",
+        "data: {",
+    ]
+)
+streams = st.lists(st.one_of(texts, texts, texts, spaced, forged, others), max_size=30).map(
+    lambda events: "".join(events).encode()
+)
+
+
+def fed(data: bytes, cuts: list[int]) -> list[Event | Run]:
+    cutter = Runs()
+    places = sorted({0, len(data), *(cut % (len(data) + 1) for cut in cuts)})
+    found = [one for start, end in pairwise(places) for one in cutter.feed(data[start:end])]
+    return [*found, *cutter.end()]
+
+
+def events_of(found: list[Event | Run]) -> list[Event]:
+    return [event for one in found for event in (Events().feed(one.raw) if isinstance(one, Run) else [one])]
+
+
+@given(streams, st.lists(st.integers(0, 20_000), max_size=20))
+def test_with_runs_or_without_the_events_are_the_same(data: bytes, cuts: list[int]) -> None:
+    plain = Events()
+    found = fed(data, cuts)
+    assert events_of(found) == [*plain.feed(data), *plain.end()]
+    for run in found:
+        if isinstance(run, Run):
+            bodies = [orjson.loads(event.data) for event in Events().feed(run.raw)]
+            assert run.text == "".join(body["choices"][0]["delta"]["content"] for body in bodies)
+
+
+def test_an_answer_is_runs_after_its_first_text() -> None:
+    cutter = Runs()
+    first = [*cutter.feed(text_event("a").encode())]
+    assert [type(one) for one in first] == [Event]
+    assert cutter.feed((text_event("b") + text_event('"c"\n')).encode()) == [
+        Run('b"c"\n', (text_event("b") + text_event('"c"\n')).encode())
+    ]
+    assert [type(one) for one in cutter.feed((text_event("d") + "data: [DONE]\n\n").encode())] == [Run, Event]
+
+
+def test_many_events_at_once_are_a_run_from_the_first_on() -> None:
+    found = Runs().feed("".join(text_event(f"{number} ") for number in range(100)).encode())
+    assert [type(one) for one in found] == [Event, Event, Run]
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        '{"choices":[{"index":1,"delta":{"content":"a"}}]}',
+        '{"choices":[{"index":0,"delta":{"content":"a","role":"assistant"}}]}',
+        '{"choices":[{"index":0,"delta":{"content":"a","reasoning":"b"}}]}',
+        '{"choices":[{"index":0,"delta":{"content":"a"},"finish_reason":"stop"}]}',
+        '{"choices":[{"index":0,"delta":{"content":"a"},"logprobs":{"content":[{"token":"a"}]}}]}',
+        '{"choices":[{"index":0,"delta":{"content":"a"}}],"usage":{"prompt_tokens":1}}',
+        '{"choices":[{"index":0,"delta":{"content":"a"}},{"index":1,"delta":{"content":"b"}}]}',
+        '{"choices":[{"index":0,"delta":{"content":""}}]}',
+        "no JSON",
+        "[]",
+    ],
+)
+def test_what_says_more_than_a_text_is_no_pattern(said: str) -> None:
+    assert around_text(said) is None
+
+
+def test_a_text_is_found_where_it_is_the_content_of_the_delta() -> None:
+    said = '{"extra":{"content":"a"},"choices":[{"index":0,"delta":{"content": "a"}}]}'
+    assert around_text(said) == ('{"extra":{"content":"a"},"choices":[{"index":0,"delta":{"content": "', '"}}]}')
+
+
+def test_an_event_without_end_is_too_long() -> None:
+    cutter = Runs(limit=1000)
+    with pytest.raises(FrameTooLong):
+        for _ in range(100):
+            cutter.feed(b"data: " + b"x" * 100)
