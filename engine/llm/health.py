@@ -1,6 +1,6 @@
 """How providers, models and keys have done lately: breakers, load and speed, learned from use.
 
-A breaker stands for a provider's model asked with one key; what is wrong with the key itself (refused, out of quota)
+A breaker stands for a provider's model asked with one key; what is wrong with the key itself (not taken, out of quota)
 counts for all models asked with it. Keys are known by their last characters only.
 """
 
@@ -24,6 +24,7 @@ from engine.store.ports import RequestRecord
 REFUSED_S = 600.0  # a key that was refused is not tried for so long, unless another one is set
 USED_UP_S = 3600.0  # also the longest that a provider which says when to come back is left alone
 USED_UP = ("insufficient_quota", "billing_error")  # of OpenAI and of Anthropic: waiting does not help
+OF_THE_KEY = ("invalid_api_key", "authentication_error", "API_KEY_")  # codes, or their beginnings, of a 403 too
 REMEMBERED = 500  # requests of the log that are recalled at the start
 _SMOOTHING = 0.2  # of the newest observation, in an exponentially weighted mean
 
@@ -115,7 +116,7 @@ class Health:
         told = error.details.get("retry_after_s")
         wait = min(float(told), USED_UP_S) if isinstance(told, int | float) else None
         if isinstance(error, ProviderAuth):
-            place, wait = of_key, REFUSED_S
+            place, wait = of_model if _forbidden(error) else of_key, REFUSED_S
         elif isinstance(error, ProviderRateLimited) and error.details.get("upstream_code") in USED_UP:
             place, wait = of_key, USED_UP_S
         elif isinstance(error, ProviderRejected | ContextTooLong):
@@ -195,6 +196,12 @@ class Health:
 
 def _places(model: Model, key: str) -> tuple[tuple[str, str, str], tuple[str, str, str]]:
     return (model.provider, model.name, key), (model.provider, "", key)
+
+
+def _forbidden(error: ProviderAuth) -> bool:
+    """Whether the key is good, but not for this: 403, unless what is said is that the key itself is not."""
+    code = str(error.details.get("upstream_code", ""))
+    return error.details.get("upstream_status") == 403 and not code.startswith(OF_THE_KEY)
 
 
 def _mean(old: float | None, new: float | None) -> float | None:

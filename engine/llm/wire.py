@@ -300,7 +300,8 @@ class Wire:
             fix = "Shorten the conversation, or pick a model with a larger context."
             return ContextTooLong, f"The prompt does not fit {model or 'the model'} of {title}.", fix
         if status in (401, 403) or words.code in _OF_THE_KEY:
-            return ProviderAuth, f"{title} refused the key.", self._auth_fix
+            what = f"{title} refused {model} to the key." if status == 403 and model else f"{title} refused the key."
+            return ProviderAuth, what, self._auth_fix
         if words.code in ("insufficient_quota", "billing_error") or status == 402:
             return ProviderRateLimited, f"The quota at {title} is used up.", "Look at its billing page."
         if status == 429 or words.code in ("rate_limit_exceeded", "rate_limit_error"):

@@ -91,6 +91,29 @@ async def test_a_key_that_is_refused_gives_way_to_the_next_and_is_left_alone(ben
     assert bench.one.used[-1] == "key-number-one"
 
 
+@pytest.mark.parametrize(
+    ("details", "shut"),
+    [
+        ({"upstream_status": 403}, "one"),
+        ({"upstream_status": 403, "upstream_code": "permission_error"}, "one"),
+        ({"upstream_status": 403, "upstream_code": "PERMISSION_DENIED"}, "one"),
+        ({"upstream_status": 403, "upstream_code": "invalid_api_key"}, ""),
+        ({"upstream_status": 403, "upstream_code": "API_KEY_SERVICE_BLOCKED"}, ""),
+        ({"upstream_status": 401}, ""),
+    ],
+)
+async def test_a_key_that_may_not_use_one_model_is_used_for_the_others(bus, clock, details, shut):
+    models = [model("a", "one", local=False), model("a", "other", local=False)]
+    provider = ScriptedProvider("a", models, [[ProviderAuth("No.", details=details)], answer("ok")], local=False)
+    provider.held = ("key-number-one",)
+    llm = await llm_of([provider], MemoryStore().journal, bus, clock.world)
+    with pytest.raises(ProviderAuth):
+        await llm.chat(ASK, PROGRAM)
+    assert [(row.model, row.state) for row in llm.health.rows()] == [(shut, "open")]
+    assert llm.health.lets_through(models[1], "key-number-one") is bool(shut)
+    assert not llm.health.lets_through(models[0], "key-number-one")
+
+
 async def test_the_only_key_is_asked_again_though_it_was_refused(bench):
     bench.one.held = ("the-only-key-there",)
     bench.one.scripts = [[REFUSED], answer("paid now")]

@@ -291,6 +291,11 @@ async def test_each_status_has_its_error(server, wire, status, kind):
     assert error.details["model"] == "gpt-5-nano"
 
 
+async def test_a_model_that_the_key_may_not_use_is_named(server, wire):
+    server.script.append(Status(403, {"error": {"type": "permission_error", "message": "not yours"}}))
+    assert (await failure(wire)).what.startswith("Test refused gpt-5-nano to the key")
+
+
 @pytest.mark.parametrize(
     ("body", "sizes"),
     [
