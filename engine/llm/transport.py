@@ -63,13 +63,16 @@ class Transport:
     async def ask(self, origin: Origin, request: bytes) -> "Answer":
         """Send a request and wait for the head of its answer. Raises TransportError."""
         until = asyncio.get_running_loop().time() + self._first_s
-        connection = self._idle_one(origin) or await self._connect(origin)
+        idle = self._idle_one(origin)
+        connection = idle or await self._connect(origin)
         try:
-            connection.ask(request, until)
-            await connection.begun()
-        except BaseException:
-            connection.abort()
-            raise
+            await connection.begun(request, until)
+        except TransportError:
+            if connection is not idle or not connection.unheard:
+                raise
+            # servers close idle connections, also just when they are used again (RFC 9112, 9.3.1; RFC 9110, 9.2.2)
+            connection = await self._connect(origin)
+            await connection.begun(request, until)
         return Answer(self, origin, connection, self._idle_s)
 
     def close(self) -> None:
@@ -159,6 +162,7 @@ class _Connection(asyncio.Protocol):
         self._started = self._complete = self._stays = self._paused = False
         self._ended_by_close = self._surplus = False
         self._broken: Exception | None = None
+        self.unheard = False  # closed by the other side before a byte of an answer
         self._drained: Callable[[], None] | None = None
 
     # -- what the transport does ------------------------------------------------------------------------------------
@@ -168,16 +172,18 @@ class _Connection(asyncio.Protocol):
         alive = self._transport is not None and not self._transport.is_closing() and self._broken is None
         return alive and self._complete and self._stays
 
-    def ask(self, data: bytes, until: float) -> None:
-        """Send a request. Of its answer's body something must be there by `until`."""
+    async def begun(self, request: bytes, until: float) -> None:
+        """Send a request and wait for the head of its answer. Of the body something must be there by `until`. The
+        connection is closed when that fails."""
         assert self._transport is not None
         self._until = until
-        self._transport.write(data)
-
-    async def begun(self) -> None:
-        """Wait until the status and the headers are there."""
-        while not self._started:
-            await self._more()
+        try:
+            self._transport.write(request)
+            while not self._started:
+                await self._more()
+        except BaseException:
+            self.abort()
+            raise
 
     async def next(self, idle_s: float) -> bytes:
         """What has come of the body, all of it at once; empty at its end. The next piece has `idle_s` to come."""
@@ -283,15 +289,18 @@ class _Connection(asyncio.Protocol):
         if error is not None and not self._complete and self._broken is None:
             failure = BrokeOff(str(error))
             failure.__cause__ = error
-            self._broken = failure
+            self._closed_by_peer(failure)
         self._ended()
 
     def _ended(self) -> None:
         if self._started and self._ended_by_close and self._broken is None:
             self._complete = True
         elif not self._complete and self._broken is None:
-            self._broken = BrokeOff("it closed the connection before its answer was whole")
+            self._closed_by_peer(BrokeOff("it closed the connection before its answer was whole"))
         self._wake()
+
+    def _closed_by_peer(self, failure: Exception) -> None:
+        self._broken, self.unheard = failure, not self._started and not self._head_bytes
 
     # -- what the parser says ---------------------------------------------------------------------------------------
 

@@ -94,6 +94,28 @@ async def test_an_answer_cut_anywhere_is_an_error(said: bytes) -> None:
         assert await whole(transport, origin) == (200, b"hello")
 
 
+async def test_a_connection_that_closes_as_it_is_used_again_is_replaced_once() -> None:
+    async with peer() as (made, origin, transport):
+        made.answers = [[PLAIN], [None], [PLAIN]]
+        assert await whole(transport, origin) == (200, b"hello")
+        assert await whole(transport, origin) == (200, b"hello")
+        assert made.connections == 2
+        made.answers = [[None], [None], [PLAIN]]
+        with pytest.raises(TransportError):
+            await whole(transport, origin)
+        assert made.connections == 3
+
+
+@pytest.mark.parametrize("said", [[b"H", None], [PLAIN[:20], None], [b"220 smtp ready\r\n"]])
+async def test_a_connection_that_closes_after_a_byte_of_an_answer_is_not_asked_again(said: list[bytes | None]) -> None:
+    async with peer() as (made, origin, transport):
+        made.answers = [[PLAIN], said, [PLAIN]]
+        assert await whole(transport, origin) == (200, b"hello")
+        with pytest.raises(TransportError):
+            await whole(transport, origin)
+        assert (made.connections, len(made.answers)) == (1, 1)
+
+
 async def test_without_a_length_the_end_of_the_connection_is_the_end() -> None:
     async with peer() as (made, origin, transport):
         made.answers = [[UNTIL_CLOSED, None], [UNTIL_CLOSED, None]]
