@@ -1,7 +1,7 @@
 """`/v1/*` as OpenAI has it: from the wire to the engine and back."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any
@@ -77,10 +77,9 @@ class OpenAIRoutes:
         if asked.stream:
             tasks = [asyncio.ensure_future(opening) for opening in openings]
             try:
-                await self._stream_several(request, asked, await asyncio.gather(*tasks))
-            except BaseException:
+                await self._stream_several(request, asked, tasks)
+            finally:
                 await abandon(*tasks)
-                raise
             return None
         found = await all_whole(openings)
         answer, _ = found[0]
@@ -90,15 +89,19 @@ class OpenAIRoutes:
         headers = headers_of(answer, others=[one for one, _ in found[1:]])
         return json_response(body | {"circuit_breaker": brief(answer)}, headers=headers)
 
-    async def _stream_several(self, request: Request, asked: ChatCompletionRequest, answers: list[Answer]) -> None:
-        frame = _at(self._frame("chatcmpl", "chat.completion.chunk", asked.model), answers[0], "chatcmpl")
+    async def _stream_several(
+        self, request: Request, asked: ChatCompletionRequest, openings: "Sequence[asyncio.Future[Answer]]"
+    ) -> None:
+        frame = self._frame("chatcmpl", "chat.completion.chunk", asked.model)
         form = Form(
             SSE,
             sse.WAITING,
-            lambda _: wire.merged_events(answers, frame, counted=asked.wants_usage),
+            lambda answer: wire.merged_events(
+                [one.result() for one in openings], _at(frame, answer, "chatcmpl"), counted=asked.wants_usage
+            ),
             lambda error: sse.failure(openai_body(error), frame),
         )
-        await stream(request, _ready(answers[0]), form, self.limits)
+        await stream(request, _all_opened(openings), form, self.limits)
 
     async def completions(self, request: Request) -> HTTPResponse | None:
         asked = read(CompletionsRequest, json_body(request))
@@ -188,8 +191,9 @@ def _at(frame: dict[str, Any], answer: Answer, prefix: str) -> dict[str, Any]:
     return frame
 
 
-async def _ready(answer: Answer) -> Answer:
-    return answer
+async def _all_opened(openings: "Sequence[asyncio.Future[Answer]]") -> Answer:
+    """The first of several answers, when all have begun."""
+    return (await asyncio.gather(*openings))[0]
 
 
 async def _events(answer: Answer, frame: Mapping[str, Any], *, counted: bool) -> AsyncGenerator[bytes, None]:

@@ -16,6 +16,7 @@ from server.protocol import Limits
 from tests.servers.loopback import PATIENCE_S, BreakWith, Drop, EndEarly, Raw, Stall, Status
 from tests.servers.scripted_openai import Reply, ScriptedOpenAI
 from tests.serving import Served, events, served, sse
+from tests.support import turns_of_the_loop
 
 BODY = {"model": "gpt-5-nano", "messages": [{"role": "user", "content": "Hello"}]}
 STREAM = {**BODY, "stream": True}
@@ -185,6 +186,44 @@ async def test_comments_keep_a_client_waiting_while_a_model_loads(upstream: Scri
     found = events(rest)
     assert found[0]["choices"][0]["delta"] == {"role": "assistant", "content": ""}
     assert found[-1] == "[DONE]"
+
+
+async def test_comments_keep_a_client_waiting_for_several_answers(upstream: ScriptedOpenAI) -> None:
+    upstream.script.append(Stall())
+    limits = Limits(headers_s=0.01, keep_alive_s=0.01)
+    async with (
+        served(upstream, limits=limits) as app,
+        app.http.stream("POST", f"{app.openai}/chat/completions", json={**STREAM, "n": 2}) as response,
+    ):
+        lines = response.aiter_lines()
+        comments = [line async for line in _first(lines, 5) if line]
+        upstream.release()
+        rest = [line async for line in lines if line]
+    assert comments[0] == ": waiting for the model"
+    assert all(line.startswith(":") for line in comments)
+    found = events(rest)
+    assert {chunk["choices"][0]["index"] for chunk in found[:-1]} == {0, 1}
+    assert found[-1] == "[DONE]"
+
+
+async def test_one_of_several_answers_that_fails_after_the_comments_closes_the_others(
+    upstream: ScriptedOpenAI,
+) -> None:
+    upstream.script += [Stall(after=2), Stall()]
+    limits = Limits(headers_s=0.01, keep_alive_s=0.01)
+    async with (
+        served(upstream, limits=limits) as app,
+        app.http.stream("POST", f"{app.openai}/chat/completions", json={**STREAM, "n": 2}) as response,
+    ):
+        lines = response.aiter_lines()
+        assert [line async for line in _first(lines, 1)] == [": waiting for the model"]
+        await upstream.until(lambda server: server.stalled == 2)
+        upstream.models.clear()
+        upstream.release()
+        rest = [line async for line in lines if line.startswith("data")]
+        (only,) = events(rest)
+        assert only["error"]["message"]
+        await turns_of_the_loop(lambda: app.engine.llm.health.under_way() == {})
 
 
 async def test_an_error_after_the_comments_is_said_in_the_stream(upstream: ScriptedOpenAI) -> None:
