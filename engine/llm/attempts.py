@@ -116,7 +116,8 @@ class Targets:
 
 @dataclass
 class Attempts(Generic[T]):
-    """The attempts of one request. `ask` asks one target; it raises what the provider raises."""
+    """The attempts of one request. `ask` asks one target; it raises what the provider raises. `asking` are those that
+    are asked and have not failed."""
 
     targets: Targets
     health: Health
@@ -126,6 +127,7 @@ class Attempts(Generic[T]):
     asked: int = 0
     retries: int = 0
     last: Target | None = None
+    asking: list[Target] = field(default_factory=list)
 
     async def first(self) -> T:
         """What the first target gives that does not fail. Raises the last error, or one that no other target can
@@ -137,10 +139,11 @@ class Attempts(Generic[T]):
             self.last = target
             self.asked += 1
             self.health.began(target.model, target.key)
+            self.asking.append(target)
             try:
                 return await self.ask(target)
             except CircuitBreakerError as error:
-                self.health.ended(target.model, target.key)
+                self._ended(target)
                 self._note(target, error)
                 if not worth_another(error):
                     raise
@@ -154,8 +157,12 @@ class Attempts(Generic[T]):
                     raise
                 target = following
             except BaseException:
-                self.health.ended(target.model, target.key)
+                self._ended(target)
                 raise
+
+    def _ended(self, target: Target) -> None:
+        self.asking.remove(target)
+        self.health.ended(target.model, target.key)
 
     def _note(self, target: Target, error: CircuitBreakerError) -> None:
         if isinstance(error, ProviderError):
@@ -193,7 +200,7 @@ class Attempts(Generic[T]):
         )
 
 
-def worth_another(error: CircuitBreakerError) -> bool:
+def worth_another(error: BaseException) -> bool:
     """Whether another key or model may answer what this one did not: not when the request itself was refused."""
     if isinstance(error, ProviderRejected):
         code = error.details.get("upstream_code")

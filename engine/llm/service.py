@@ -23,7 +23,7 @@ from engine.kernel.world import World
 from engine.llm import prices
 from engine.llm.accounts import Accounts, Hold, content_of
 from engine.llm.answering import Answer
-from engine.llm.attempts import Attempt, Attempts, Target, Targets, attempts_json
+from engine.llm.attempts import Attempt, Attempts, Target, Targets, attempts_json, worth_another
 from engine.llm.catalog import Catalog
 from engine.llm.counting import CHARACTERS_PER_TOKEN, prompt_tokens, tokens_in
 from engine.llm.discovery import Discovery
@@ -55,7 +55,7 @@ from engine.store.ports import Journal, RequestRecord
 
 FIRST_ROUND_S = 5.0
 MOST_INPUTS = 2048  # of one embedding request
-WARNINGS = ("dropped", "repaired", "emulated", "cut")  # notes that belong into the log
+WARNINGS = ("dropped", "repaired", "emulated", "cut", "hedged")  # notes that belong into the log
 MOST_KEPT = 100  # candidates, and as many rejected, of a decision in the log
 MEASURED_TOKENS = 8  # an answer must have so many before its speed is believed
 
@@ -100,6 +100,7 @@ class _Opened:
     target: Target
     first: Chunk
     stream: AsyncIterator[Chunk]
+    notes: Sequence[Noted]  # what came before the first chunk
 
 
 class Llm:
@@ -205,6 +206,7 @@ class Llm:
             self._end(run, _asked_last(run, attempts, decision), Internal.code)
             raise
         run.first = self._world.monotonic()
+        run.notes += opened.notes
         target = attempts.last = opened.target  # of two that were asked, the one that answers
         _asked_last(run, attempts, decision)
         answer = Answer(run.id, decision, target.model, target.place, attempts.asked, overhead, _nothing())
@@ -228,8 +230,7 @@ class Llm:
                 if isinstance(chunk, Noted):
                     notes.append(chunk)
                     continue
-                run.notes += notes
-                return _Opened(target, chunk, stream)
+                return _Opened(target, chunk, stream, notes)
             raise ProviderError(f"{target.model.id} gave no answer.", details={"model": target.model.id})
         except BaseException:
             self._let_go(run, hold)
@@ -238,39 +239,44 @@ class Llm:
 
     async def _raced(self, attempts: "Attempts[_Opened]", hedge_ms: float | None) -> _Opened:
         """The first target that begins. With `hedge_ms`, a second one is asked when none has begun by then, and the
-        slower of the two is given up."""
+        slower of the two is given up. When both fail, it raises the error that no other target could have made good,
+        or else the last."""
         if not hedge_ms:
             return await attempts.first()
-        runners: set[asyncio.Future[_Opened]] = {asyncio.ensure_future(attempts.first())}
+        runners: list[asyncio.Future[_Opened]] = [asyncio.ensure_future(attempts.first())]
         waking = asyncio.ensure_future(self._world.sleep(hedge_ms / 1000))
         try:
             either: list[asyncio.Future[Any]] = [*runners, waking]
             await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
             if not any(one.done() for one in runners) and not attempts.targets.exhausted():
-                runners.add(asyncio.ensure_future(attempts.first()))
-            pending: set[asyncio.Future[_Opened]] = set(runners)
+                runners.append(asyncio.ensure_future(attempts.first()))
+            pending, problems = set(runners), list[BaseException]()
             while pending:
                 done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
-                for one in done:
-                    if one.exception() is None:
-                        await self._given_up(runners, but=one)
-                        return one.result()
-            return next(iter(runners)).result()  # all have failed: raises
+                for one in [runner for runner in runners if runner in done]:
+                    problem = one.exception()
+                    if problem is None:
+                        opened = one.result()
+                        slower = [_given_up(other) for other in attempts.asking if other != opened.target]
+                        await self._give_up(runners, but=one)
+                        return replace(opened, notes=(*opened.notes, *slower))
+                    problems.append(problem)
+            raise next((one for one in problems if not worth_another(one)), problems[-1])
         except BaseException:
-            await self._given_up(runners)  # the winner too, when who waits for it leaves now
+            await self._give_up(runners)  # the winner too, when who waits for it leaves now
             raise
         finally:
             waking.cancel()
 
-    async def _given_up(
-        self, runners: set[asyncio.Future[_Opened]], but: asyncio.Future[_Opened] | None = None
+    async def _give_up(
+        self, runners: list[asyncio.Future[_Opened]], but: asyncio.Future[_Opened] | None = None
     ) -> None:
         """Close what was opened, or is about to be, and take it out of `runners`."""
         losers = [one for one in runners if one is not but]
         for one in losers:
             one.cancel()
         for one, result in zip(losers, await asyncio.gather(*losers, return_exceptions=True), strict=True):
-            runners.discard(one)
+            runners.remove(one)
             if isinstance(result, _Opened):
                 self.health.ended(result.target.model, result.target.key)
                 await _closed(result.stream)
@@ -539,6 +545,11 @@ def _checked(request: ChatRequest) -> None:
             fix='Send at least one: {"role": "user", "content": "..."}.',
             details={"path": "messages"},
         )
+
+
+def _given_up(slower: Target) -> Noted:
+    cost = "" if slower.model.local else ", and what it took of the prompt is not in the cost"
+    return Noted("hedged", f"{slower.model.id} was asked as well, and given up as the slower one{cost}.")
 
 
 def _asked_last(run: _Run, attempts: "Attempts[Any]", decision: Decision) -> Model:

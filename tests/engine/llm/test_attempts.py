@@ -266,6 +266,54 @@ async def test_hedging_goes_on_when_one_of_two_fails(bench):
     assert await asking == "slow but there"
 
 
+async def test_the_slower_of_two_is_noted_and_what_it_said_is_not(bench):
+    gate = Gate()
+    bench.one.scripts = [[Noted("dropped", "one's"), gate, *answer("slow")]]
+    bench.two.scripts = [[Noted("dropped", "two's"), *answer("quick")]]
+    assert await bench.said(hedged(hedge_ms=50)) == "quick"
+    (record,) = await bench.llm.requests()
+    assert record.warnings == ("two's", "a/one was asked as well, and given up as the slower one.")
+    assert record.attempts == 2
+
+
+async def test_of_two_that_begin_at_once_the_notes_of_the_other_are_not_kept(bench):
+    gate = Gate()
+    bench.one.scripts = [[Noted("dropped", "one's"), gate, *answer("first")]]
+    bench.two.scripts = [[Noted("dropped", "two's"), gate, *answer("second")]]
+    asking = asyncio.create_task(bench.said(hedged(hedge_ms=50)))
+    await turns_of_the_loop(lambda: bool(bench.two.asked))
+    gate.opened.set()
+    assert await asking == "first"
+    (record,) = await bench.llm.requests()
+    assert record.warnings[0] == "one's"
+    assert record.warnings[1:] == (
+        "b/two was asked as well, and given up as the slower one, and what it took of the prompt is not in the cost.",
+    )
+
+
+WRONG = ProviderRejected("The request is wrong.", details={"upstream_status": 400})
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "raised"),
+    [(DOWN, REFUSED, REFUSED), (REFUSED, DOWN, DOWN), (WRONG, DOWN, WRONG), (DOWN, WRONG, WRONG)],
+)
+async def test_when_both_of_two_fail_the_error_is_that_of_one_after_the_other(bench, first, second, raised):
+    for _ in range(20):  # the order must not be chance
+        bench.llm.health.reset()
+        gates = [Gate(), Gate()]
+        bench.one.scripts, bench.two.scripts = [[gates[0], first]], [[gates[1], second]]
+        asking = asyncio.create_task(bench.said(hedged(hedge_ms=50)))
+        await gates[0].reached.wait()
+        await gates[1].reached.wait()
+        gates[0].opened.set()
+        await turns_of_the_loop(lambda: bench.llm.health.under_way() == {"b": 1})
+        gates[1].opened.set()
+        with pytest.raises(type(raised)) as caught:
+            await asking
+        assert caught.value is raised
+
+
 async def test_an_answer_must_be_there_by_its_deadline(bench):
     bench.one.scripts = [[Gate(), *answer("never")]]
     with pytest.raises(ProviderTimeout, match="in time"):
