@@ -88,6 +88,7 @@ class _Run:
     usage: Usage | None = None
     cost_usd: Decimal | None = None
     tokens_per_s: float | None = None
+    held_up_s: float = 0.0  # by who reads the answer
     holds: list[Hold] = field(default_factory=list)
     said: list[str] = field(default_factory=list)
     notes: list[Noted] = field(default_factory=list)
@@ -290,6 +291,7 @@ class Llm:
             yield opened.first  # taken by `chat`
             for note in run.notes:
                 yield note
+            run.held_up_s = self._world.monotonic() - (run.first or 0.0)
             chunk: Chunk | None = opened.first
             while chunk is not None:
                 self._note(run, chunk, target.model)
@@ -297,7 +299,9 @@ class Llm:
                     error = ""
                 if run.keeps:
                     kept.append(chunk)
+                at = self._world.monotonic()
                 yield chunk
+                run.held_up_s += self._world.monotonic() - at
                 if until is None:
                     chunk = await anext(opened.stream, None)
                     continue
@@ -452,8 +456,10 @@ class Llm:
     def _learn(self, run: _Run, target: Target) -> None:
         self.health.succeeded(target.model, target.key)
         now, usage = self._world.monotonic(), run.usage or Usage()
-        writing = now - (run.first or now)
-        per_second = usage.output / writing if usage.output >= MEASURED_TOKENS and writing > 0 else None
+        writing = now - (run.first or now) - run.held_up_s
+        # who reads slower than it is written finds it ready: then there is nothing to measure
+        measured = usage.output >= MEASURED_TOKENS and writing > 0 and run.held_up_s <= writing
+        per_second = usage.output / writing if measured else None
         cold = target.model.local and not target.model.loaded  # loading is counted by itself
         first = None if run.first is None or run.failed or cold else run.first - run.started
         run.tokens_per_s = per_second

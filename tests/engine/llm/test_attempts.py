@@ -324,6 +324,39 @@ async def test_an_answer_must_be_there_by_its_deadline(bench):
     assert bench.one.open == 0
 
 
+# -- how fast it was --------------------------------------------------------------------------------------------------
+
+
+async def slowly_read(bench, *, begins_after=0.0, each=0.0):
+    """The speed that is measured of a hundred tokens written in four seconds, read with pauses."""
+    gate = Gate()
+    bench.one.scripts = [[TextDelta("a"), TextDelta("b"), gate, Finished("stop", Usage(10, 0, 0, 100))]]
+    found = await bench.llm.chat(ASK, PROGRAM)
+
+    def write() -> None:
+        bench.clock.move(4.0)
+        gate.opened.set()
+
+    bench.clock.move(begins_after)
+    async with aclosing(found.chunks) as chunks:
+        async for chunk in chunks:
+            bench.clock.move(each)
+            if chunk == TextDelta("b"):
+                asyncio.get_running_loop().call_soon(write)
+    return found.record.tokens_per_s
+
+
+async def test_the_time_that_a_client_takes_to_read_is_not_the_models(bench):
+    assert await slowly_read(bench) == 25.0
+    assert await slowly_read(bench, each=1.0) == 25.0
+    assert await slowly_read(bench, begins_after=3.0) == 25.0
+    assert bench.llm.health.speed(bench.one.known[0]).tokens_per_s == 25.0
+
+
+async def test_a_client_that_reads_slower_than_is_written_measures_nothing(bench):
+    assert await slowly_read(bench, each=5.0) is None
+
+
 # -- the same again ---------------------------------------------------------------------------------------------------
 
 
