@@ -9,7 +9,7 @@ from engine.llm.model import Model
 from engine.llm.refusals import encoded
 
 MOST_ANSWERS = 256
-MOST_CHUNKS = 20_000  # of one answer
+MOST_CHUNKS, MOST_CHARACTERS = 20_000, 1_000_000  # of one answer
 
 
 @dataclass
@@ -25,10 +25,14 @@ class Remembered:
         return found
 
     def put(self, request: ChatRequest, model: Model, chunks: tuple[Chunk, ...]) -> None:
-        if len(chunks) <= MOST_CHUNKS:
-            self._answers[fingerprint(request)] = model, _joined(chunks)
-            while len(self._answers) > MOST_ANSWERS:
-                self._answers.popitem(last=False)
+        self._answers[fingerprint(request)] = model, _joined(chunks)
+        while len(self._answers) > MOST_ANSWERS:
+            self._answers.popitem(last=False)
+
+
+def too_much(chunks: int, characters: int) -> bool:
+    """Whether an answer that has come so far is too long to be kept."""
+    return chunks > MOST_CHUNKS or characters > MOST_CHARACTERS
 
 
 def fingerprint(request: ChatRequest) -> bytes:

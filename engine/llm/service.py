@@ -44,7 +44,7 @@ from engine.llm.messages import (
 from engine.llm.model import Model
 from engine.llm.ports import ModelKeeper, Provider, label_of
 from engine.llm.priors import Priors
-from engine.llm.remembered import Remembered
+from engine.llm.remembered import Remembered, too_much
 from engine.llm.routing import Decision, Needs, Policy, choose, decide, decide_embedding
 from engine.llm.routing.policies import BUILT_IN
 from engine.llm.shared import Shared
@@ -299,6 +299,9 @@ class Llm:
                     error = ""
                 if run.keeps:
                     kept.append(chunk)
+                    if too_much(len(kept), run.characters):
+                        run.keeps = False
+                        kept.clear()
                 at = self._world.monotonic()
                 yield chunk
                 run.held_up_s += self._world.monotonic() - at
@@ -334,13 +337,16 @@ class Llm:
         answer = Answer(run.id, run.decision, model, 0, 0, run.first - run.started, _nothing())
 
         async def replay() -> AsyncGenerator[Chunk, None]:
-            yield run.notes[0]
+            error = "cancelled"
             try:
+                yield run.notes[0]
                 for chunk in [run.notes[0], *chunks]:
-                    yield replace(chunk, usage=Usage(), cost_usd=Decimal(0)) if isinstance(chunk, Finished) else chunk
+                    if isinstance(chunk, Finished):
+                        error, chunk = "", replace(chunk, usage=Usage(), cost_usd=Decimal(0))
+                    yield chunk
             finally:
                 run.usage, run.cost_usd = Usage(), Decimal(0)
-                answer.record = self._end(run, model, "")
+                answer.record = self._end(run, model, error)
                 await self._reached(answer.record)
 
         answer.chunks = replay()

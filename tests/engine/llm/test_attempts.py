@@ -1,6 +1,7 @@
 """Keys, retries, breakers, hedging and deadlines, through the service."""
 
 import asyncio
+import sys
 from contextlib import aclosing
 from dataclasses import replace
 
@@ -31,6 +32,7 @@ from engine.llm.messages import (
     ToolCallDelta,
     Usage,
 )
+from engine.llm.remembered import MOST_CHUNKS
 from engine.llm.routing.policies import read_policies
 from engine.llm.service import Llm
 from engine.llm.votes import Votes
@@ -388,6 +390,40 @@ async def test_an_answer_that_broke_off_is_not_remembered(bench):
     with pytest.raises(ProviderUnavailable):
         await bench.said(again)
     assert await bench.said(again) == "Hello"
+
+
+@pytest.mark.parametrize("read", [0, 1, 2])
+async def test_a_remembered_answer_that_is_left_is_cancelled(bench, read):
+    again = ChatRequest("one", ASK.messages, preferences=Preferences(cache=True))
+    bench.one.scripts = [answer("Hel", "lo")]
+    await bench.said(again)
+    found = await bench.llm.chat(again, PROGRAM)
+    for _ in range(read):
+        await anext(found.chunks)
+    await found.chunks.aclose()
+    assert (found.record.error, found.record.cost_usd, found.record.asked) == ("cancelled", 0, "one")
+    found = await bench.llm.chat(again, PROGRAM)  # the control
+    await found.whole()
+    assert found.record.error == ""
+
+
+@pytest.mark.parametrize("piece", [TextDelta("x" * 4), TextDelta("x" * 5_000)], ids=["pieces", "characters"])
+async def test_an_answer_that_is_too_long_to_be_remembered_is_not_kept(bench, piece):
+    again = ChatRequest("one", ASK.messages, preferences=Preferences(cache=True))
+    gate, many = Gate(), MOST_CHUNKS + 1 if len(piece.text) == 4 else 300
+    bench.one.scripts = [[*[piece] * many, gate, Finished("stop", Usage(1))], answer("again")]
+    before = sys.getrefcount(piece)
+    async with aclosing((await bench.llm.chat(again, PROGRAM)).chunks) as chunks:
+        reading = asyncio.create_task(_count(chunks))
+        await gate.reached.wait()
+        assert sys.getrefcount(piece) < before + 10
+        gate.opened.set()
+        assert await reading == many + 1
+    assert await bench.said(again) == "again"
+
+
+async def _count(chunks):
+    return sum([1 async for _ in chunks])
 
 
 async def test_the_same_embedding_under_way_is_asked_for_once(bus, clock):
