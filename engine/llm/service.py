@@ -22,7 +22,7 @@ from engine.kernel.errors import (
 from engine.kernel.world import World
 from engine.llm import prices
 from engine.llm.accounts import Accounts, Hold, content_of
-from engine.llm.answering import Answer
+from engine.llm.answering import Answer, gathered
 from engine.llm.attempts import Attempt, Attempts, Target, Targets, attempts_json, worth_another
 from engine.llm.catalog import Catalog
 from engine.llm.counting import CHARACTERS_PER_TOKEN, prompt_tokens, tokens_in
@@ -90,6 +90,7 @@ class _Run:
     tokens_per_s: float | None = None
     held_up_s: float = 0.0  # by who reads the answer
     holds: list[Hold] = field(default_factory=list)
+    calls: list[ToolCallDelta] = field(default_factory=list)
     said: list[str] = field(default_factory=list)
     notes: list[Noted] = field(default_factory=list)
 
@@ -447,10 +448,12 @@ class Llm:
                     run.said.append(text)
             case ToolCallDelta():
                 run.characters += len(chunk.arguments)
-                self._loops.note(model.id, chunk)
+                run.calls.append(chunk)
             case Noted():
                 run.notes.append(chunk)
             case Finished():
+                if run.calls:
+                    self._loops.note(model.id, gathered(run.calls).tool_calls)
                 run.usage, run.cost_usd = chunk.usage, chunk.cost_usd
                 if not chunk.usage.total:
                     run.usage = self._guessed(run)

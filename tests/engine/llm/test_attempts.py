@@ -479,6 +479,22 @@ async def test_a_tool_loop_stays_with_its_model_and_gets_its_signature_back(benc
     assert (await bench.llm.explain(ChatRequest("auto", ASK.messages))).ranked[0].model.id == "a/one"  # the control
 
 
+async def test_two_tool_loops_whose_calls_have_one_id_stay_with_their_models(bench):
+    tools = ({"type": "function", "function": {"name": "f"}},)
+    pieces = {"one": ('{"city":', '"Bern"}'), "two": ('{"city":', '"Oslo"}')}
+    for provider, (start, end) in zip((bench.one, bench.two), pieces.values(), strict=True):
+        call = [ToolCallDelta(0, "call_0", "f", start), ToolCallDelta(0, arguments=end)]
+        provider.scripts = [[*call, Finished("tool_calls", Usage(1))]]
+    for name in ("one", "two", "one", "two"):
+        made = (await (await bench.llm.chat(ChatRequest(name, ASK.messages, tools=tools), PROGRAM)).whole()).tool_calls
+        assert made == (ToolCall("call_0", "f", "".join(pieces[name])),)
+    for name, parts in pieces.items():
+        call = ToolCall("call_0", "f", "".join(parts))
+        result = ChatMessage("tool", (Text("42"),), tool_call_id="call_0")
+        told = ChatRequest("auto", (*ASK.messages, ChatMessage("assistant", (), (call,)), result), tools=tools)
+        assert (await bench.llm.explain(told)).ranked[0].model.name == name
+
+
 async def test_speed_is_learned_from_use(bench):
     gate = Gate()
     bench.one.known = (replace(bench.one.known[0], loaded=True),)
