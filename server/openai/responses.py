@@ -237,11 +237,14 @@ class Shape:
     _chunks: list[Chunk] = field(default_factory=list)
 
     def whole(self, answer: Answer, completion: Completion) -> dict[str, Any]:
+        return self._ended(answer, completion, list(self._items(completion)))
+
+    def _ended(self, answer: Answer, completion: Completion, output: list[dict[str, Any]]) -> dict[str, Any]:
         self.model = answer.model.name
         incomplete = {"length": "max_output_tokens", "content_filter": "content_filter"}.get(completion.finish)
         return self._body(
             "incomplete" if incomplete else "completed",
-            output=list(self._items(completion)),
+            output=output,
             usage=_usage(completion.usage),
             incomplete_details={"reason": incomplete} if incomplete else None,
             circuit_breaker=brief(answer),
@@ -259,8 +262,7 @@ class Shape:
                     yield event
         for event in writing.close():
             yield event
-        completion = gathered(self._chunks)
-        body = self.whole(answer, completion)
+        body = self._ended(answer, gathered(self._chunks), writing.items)
         yield self._event(f"response.{body['status']}", response=body)
 
     def failure(self, error: CircuitBreakerError) -> bytes:
@@ -279,17 +281,18 @@ class Shape:
         return sse.event({"type": kind, "sequence_number": self._number, **fields})
 
     def _items(self, completion: Completion) -> Iterator[dict[str, Any]]:
-        place = 0
-        texts: list[str] = []
-        for part in completion.message.parts:
+        """As `_Writing` has them: in the order in which they came, and with a message if there is nothing else to
+        act on."""
+        parts, place = [part for part in completion.message.parts if not isinstance(part, Text) or part.text], 0
+        if not completion.tool_calls and not any(isinstance(part, Text) for part in parts):
+            parts.append(Text(""))
+        for part in parts:
             if isinstance(part, Reasoning):
                 yield reasoning_item(self.item_id("rs", place), part.text, part.signature)
                 place += 1
             elif isinstance(part, Text):
-                texts.append(part.text)
-        if texts and (any(texts) or not completion.tool_calls):
-            yield message_item(self.item_id("msg", place), "".join(texts), "completed")
-            place += 1
+                yield message_item(self.item_id("msg", place), part.text, "completed")
+                place += 1
         for call in completion.tool_calls:
             yield call_item(self.item_id("fc", place), call, "completed")
             place += 1
@@ -335,18 +338,26 @@ class _Writing:
     _text: str = ""
     _signature: Signature | None = None
     _calls: dict[int, tuple[int, ToolCall]] = field(default_factory=dict)
+    _items: dict[int, dict[str, Any]] = field(default_factory=dict)
     _said: bool = False
+
+    @property
+    def items(self) -> list[dict[str, Any]]:
+        """Those that are whole, at the places that the events gave them."""
+        return [item for _, item in sorted(self._items.items())]
 
     def take(self, chunk: Chunk) -> Iterator[bytes]:
         match chunk:
             case TextDelta(text):
+                if not text and self._open != "text":
+                    return
                 if self._open != "text":
                     yield from self._shut()
                     yield from self._begin_text()
                 self._text += text
                 yield self._at("response.output_text.delta", "msg", content_index=0, delta=text, logprobs=[])
-            case ReasoningDelta(text, signature):
-                if self._open != "reasoning":
+            case ReasoningDelta(text, signature, redacted):
+                if self._open != "reasoning" or redacted:
                     yield from self._shut()
                     yield from self._begin_reasoning()
                 self._text += text
@@ -378,17 +389,17 @@ class _Writing:
                 pass
 
     def close(self) -> Iterator[bytes]:
-        if not self._open and not self._said and not self._calls:
-            yield from self._begin_text()  # an answer without a word has its message too
         yield from self._shut()
+        if not self._said and not self._calls:
+            yield from self._begin_text()  # an answer without a word has its message too
+            yield from self._shut()
         for place, call in self._calls.values():
             id = self.shape.item_id("fc", place)
             yield self.shape.event(
                 "response.function_call_arguments.done", item_id=id, output_index=place, arguments=call.arguments,
                 name=call.name,
             )  # fmt: skip
-            item = call_item(id, call, "completed")
-            yield self.shape.event("response.output_item.done", output_index=place, item=item)
+            yield self._done(place, call_item(id, call, "completed"))
 
     def _begin_text(self) -> Iterator[bytes]:
         self._open, self._text, self._said = "text", "", True
@@ -416,9 +427,13 @@ class _Writing:
             item = reasoning_item(self.shape.item_id("rs", self._place), self._text, self._signature)
         else:
             return
-        yield self.shape.event("response.output_item.done", output_index=self._place, item=item)
+        yield self._done(self._place, item)
         self._open = ""
         self._place += 1
+
+    def _done(self, place: int, item: dict[str, Any]) -> bytes:
+        self._items[place] = item
+        return self.shape.event("response.output_item.done", output_index=place, item=item)
 
     def _at(self, kind: str, item: str, **fields: Any) -> bytes:
         return self.shape.event(kind, item_id=self.shape.item_id(item, self._place), output_index=self._place, **fields)
