@@ -5,11 +5,10 @@ that it was not the model's own way of calling. An answer that begins like a cal
 other is passed on as it comes.
 """
 
+import json
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
-
-import orjson
 
 from engine.llm.messages import ChatMessage, ChatRequest, Chunk, Finished, Noted, Text, TextDelta, ToolCallDelta
 from engine.llm.refusals import encoded
@@ -32,7 +31,7 @@ def described(request: ChatRequest) -> ChatRequest:
     if forced:
         tools = [tool for tool in tools if tool["name"] == forced] or tools
     must = bool(forced) or request.tool_choice == "required"
-    lines = [_HOW, *(orjson.dumps(tool).decode() for tool in tools), *([_MUST] if must else [])]
+    lines = [_HOW, *(encoded(tool).decode() for tool in tools), *([_MUST] if must else [])]
     system = ChatMessage.of("system", "\n".join(lines))
     names = {call.id: call.name for message in request.messages for call in message.tool_calls}
     messages = (system, *(_told(message, names) for message in request.messages))
@@ -111,9 +110,21 @@ def _told(message: ChatMessage, names: Mapping[str, str]) -> ChatMessage:
 
 def _object(arguments: str) -> Any:
     try:
-        return orjson.loads(arguments or "{}")
-    except orjson.JSONDecodeError:
+        return _parsed(arguments or "{}")
+    except ValueError:
         return {"arguments": arguments}
+
+
+def _parsed(text: str) -> Any:
+    """JSON with its whole numbers as they are: orjson has none over 64 bits. Raises ValueError."""
+    try:
+        return json.loads(text, parse_constant=_no_number)
+    except RecursionError:
+        raise ValueError("It is nested too deeply.") from None
+
+
+def _no_number(name: str) -> None:
+    raise ValueError(f"{name} is not JSON.")
 
 
 def _may_be_call(text: str) -> bool:
@@ -125,8 +136,8 @@ def _calls_in(text: str, names: set[str]) -> Iterator[tuple[str, str]]:
     """The calls of known functions in a whole answer; none when it is anything else."""
     bare = text.strip().removeprefix("```json").removeprefix("```").removesuffix("```").strip()
     try:
-        data = orjson.loads(bare)
-    except orjson.JSONDecodeError:
+        data = _parsed(bare)
+    except ValueError:
         return
     rows = data.get("tool_calls", [data]) if isinstance(data, dict) else []
     found: list[tuple[str, str]] = []

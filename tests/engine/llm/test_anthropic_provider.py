@@ -332,6 +332,8 @@ def test_a_schema_is_native_or_a_tool_or_words():
     assert forced["tools"][0]["input_schema"] == SCHEMA
     assert forced["tool_choice"] == {"type": "tool", "name": ANSWER_TOOL}
     assert "additionalProperties" in str(body(asked(response_format=FORM, tools=(TOOL,)), OLD)["system"])
+    wide = {"type": "json_schema", "json_schema": {"schema": {"maximum": 2**70}}}
+    assert str(2**70) in str(body(asked(response_format=wide, tools=(TOOL,)), OLD)["system"])
     assert "JSON" in str(body(asked(response_format={"type": "json_object"}), NEW)["system"])
     both = body(asked(response_format=FORM, reasoning_effort="high"), NEW)["output_config"]
     assert both.keys() == {"format", "effort"}

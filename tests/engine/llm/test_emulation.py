@@ -86,6 +86,28 @@ def test_what_is_told():
     assert (none.messages, none.tools) == (turns, ())
 
 
+WIDE = 123456789012345678901234567890
+
+
+def test_whole_numbers_that_are_wider_than_64_bits_are_told():
+    limited = {"name": "weather", "parameters": {"type": "object", "properties": {"id": {"maximum": WIDE}}}}
+    turn = ChatMessage("assistant", (), (ToolCall("c", "weather", f'{{"id":{WIDE}}}'),))
+    asked = described(ChatRequest("x", (turn,), tools=({"type": "function", "function": limited},)))
+    assert f'"maximum": {WIDE}' in asked.messages[0].text
+    assert str(WIDE) in asked.messages[1].text
+
+
+async def test_whole_numbers_that_are_wider_than_64_bits_are_read():
+    (_, call, _) = await read(CALL.replace('"Bonn"', str(WIDE)))
+    assert call.arguments == f'{{"city": {WIDE}}}'
+
+
+@pytest.mark.parametrize("said", [CALL.replace('"Bonn"', "NaN"), '{"tool_calls": ' + "[" * 100_000])
+async def test_what_is_no_json_is_no_call(said):
+    got = await read(said)
+    assert "".join(chunk.text for chunk in got if isinstance(chunk, TextDelta)) == said
+
+
 async def test_only_where_it_is_switched_on(bus, clock):
     store = MemoryStore()
     provider = ScriptedProvider("a", [model("a", "plain")], [[TextDelta(CALL), END]])

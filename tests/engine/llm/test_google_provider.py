@@ -214,6 +214,8 @@ def test_sampling_and_forms():
     assert config(asked(response_format=FORM)) == {"responseMimeType": "application/json", "responseJsonSchema": SCHEMA}
     assert config(asked(response_format={"type": "json_object"})) == {"responseMimeType": "application/json"}
     assert "responseJsonSchema" in config(asked(response_format=FORM, tools=(TOOL,)), LEVEL)
+    wide = {"type": "json_schema", "json_schema": {"schema": {"maximum": 2**70}}}
+    assert content_body(asked(response_format=wide, tools=(TOOL,)), BUDGET)
     body = content_body(asked(response_format=FORM, tools=(TOOL,)), BUDGET)
     assert "generationConfig" not in body.fields
     assert "additionalProperties" in body.fields["systemInstruction"]["parts"][0]["text"]

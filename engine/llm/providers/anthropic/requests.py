@@ -12,6 +12,7 @@ import orjson
 from engine.llm.messages import ChatMessage, ChatRequest, File, Image, Noted, Part, Reasoning, Text
 from engine.llm.providers.anthropic.families import Family, family_of
 from engine.llm.providers.asking import Body
+from engine.llm.refusals import encoded
 
 DEFAULT_OUTPUT = 8192
 ANSWER_TOOL = "answer_in_json"
@@ -143,7 +144,7 @@ def _form(body: Body, request: ChatRequest, family: Family) -> None:
             body.in_tool = True
             body.notes.append(Noted("emulated", "The schema is that of a tool's input, which the model must give."))
         else:
-            text = f"{_JSON_ONLY} It must match this JSON schema: {orjson.dumps(dict(schema)).decode()}"
+            text = f"{_JSON_ONLY} It must match this JSON schema: {encoded(schema).decode()}"
             body.fields["system"] = [*body.fields.get("system", []), {"type": "text", "text": text}]
             body.notes.append(Noted("emulated", "The schema is asked for in words: this model has tools to call."))
     elif form.get("type") == "json_object":

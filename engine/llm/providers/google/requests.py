@@ -9,6 +9,7 @@ import orjson
 from engine.llm.messages import ChatMessage, ChatRequest, File, Image, Noted, Part, Reasoning, Text, ToolCall
 from engine.llm.providers.asking import Body
 from engine.llm.providers.google.families import BUDGETS, Family, family_of
+from engine.llm.refusals import encoded
 
 SENTINEL = "skip_thought_signature_validator"
 _JSON_ONLY = "Answer with one JSON object and nothing else."
@@ -106,7 +107,7 @@ def _form(body: Body, config: dict[str, Any], request: ChatRequest, family: Fami
     if form.get("type") not in ("json_schema", "json_object"):
         return []
     if body.fields.get("tools") and not family.both:
-        said = f" It must match this JSON schema: {orjson.dumps(schema).decode()}" if schema else ""
+        said = f" It must match this JSON schema: {encoded(schema).decode()}" if schema else ""
         body.notes.append(Noted("emulated", "JSON is asked for in words: this model has tools to call."))
         return [{"text": _JSON_ONLY + said}]
     config["responseMimeType"] = "application/json"
