@@ -13,7 +13,6 @@ import ssl
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import aclosing, suppress
 from dataclasses import dataclass, field
-from functools import lru_cache
 from ipaddress import ip_address
 from typing import Any, Protocol, TypeVar
 from urllib.parse import quote, urlencode, urlsplit
@@ -49,6 +48,8 @@ from engine.llm.transport import (
 MOST_BODY_BYTES = 64 * 1024 * 1024
 MOST_ERROR_BYTES = 64 * 1024
 MOST_MESSAGE_CHARS = 2000
+MOST_SECRETS = 300  # forms of keys
+MOST_HEADS = 64  # each with a key of three forms at most
 _ERROR_BODY_S = 5.0
 _OK = 200
 _AS_ASKED = (b"text/event-stream", b"text/event-stream; charset=utf-8", b"application/x-ndjson")
@@ -184,8 +185,8 @@ class Wire:
         self._unreachable_fix, self._auth_fix, self._kept = unreachable_fix, auth_fix, kept
         self._origin = _origin(address)
         self._transport: Transport | None = None
-        self._head = lru_cache(maxsize=64)(self._written)  # the same for all requests to a model with a key
-        self._secrets: set[str] = set()  # what was ever sent as a key, to be kept out of errors
+        self._heads: dict[tuple[Any, ...], bytes] = {}  # the same for all requests to a model with a key
+        self._secrets: dict[str, None] = {}  # what was sent as a key lately, to be kept out of errors
 
     async def get_json(self, path: str, *, key: str = "", within_s: float | None = None) -> Any:
         """The JSON at `path`; `within_s` bounds the whole exchange."""
@@ -207,7 +208,8 @@ class Wire:
     async def post_form(self, path: str, form: Mapping[str, str], *, within_s: float | None = None) -> Any:
         """The JSON answer to `form`, whose values but for its grant_type are secrets (RFC 6749, 4)."""
         secrets = (value for name, value in form.items() if name != "grant_type")
-        self._secrets.update(one for value in secrets for one in _forms(value))
+        for value in secrets:
+            self._keep_out(value)
         return await self._json(_Ask("POST", path, form, "application/json", form=True), within_s)
 
     def lines(
@@ -355,6 +357,14 @@ class Wire:
             raise self.refusal(None, data, model=model)
         return data
 
+    def _keep_out(self, secret: str) -> None:
+        """Of errors. Those that were not used for long are forgotten: tokens change every hour."""
+        for form in _forms(secret):
+            self._secrets.pop(form, None)
+            self._secrets[form] = None
+        while len(self._secrets) > MOST_SECRETS:
+            del self._secrets[next(iter(self._secrets))]
+
     def scrubbed(self, text: str) -> str:
         """`text` without our keys, and without what looks like OpenAI's."""
         for secret in sorted(self._secrets, key=len, reverse=True):
@@ -431,10 +441,15 @@ class Wire:
         """The request as it goes out. Raises ProviderAuth for a key that is none."""
         body = b"" if ask.body is None else urlencode(ask.body).encode() if ask.form else encoded(ask.body)
         kind = "" if ask.body is None else "application/x-www-form-urlencoded" if ask.form else "application/json"
-        head = self._head(ask.method, ask.path, ask.accept, kind, ask.key, tuple(ask.headers.items()))
+        place = ask.method, ask.path, ask.accept, kind, ask.key, tuple(ask.headers.items())
+        head = self._heads.get(place)
+        if head is None:
+            if len(self._heads) >= MOST_HEADS:
+                self._heads.clear()  # so that a key in use is kept out of errors anew before it could be forgotten
+            head = self._heads[place] = self._head(*place)
         return b"%s\r\ncontent-length: %d\r\n\r\n%s" % (head, len(body), body)
 
-    def _written(
+    def _head(
         self, method: str, path: str, accept: str, kind: str, key: str, more: tuple[tuple[str, str], ...]
     ) -> bytes:
         """The request line and the headers but for the length."""
@@ -444,7 +459,7 @@ class Wire:
                 what = f"The key for {self._title} has characters that a key cannot have."
                 why = "A line end or a space was probably copied with it."
                 raise ProviderAuth(what, why=why, fix=self._auth_fix, details={"provider": self._provider})
-            self._secrets.update(_forms(value))
+            self._keep_out(value)
         ours = {"accept": accept, "accept-encoding": "identity", "user-agent": "circuit-breaker"}
         if kind:
             ours["content-type"] = kind

@@ -23,7 +23,7 @@ from engine.kernel.errors import (
 )
 from engine.kernel.world import World
 from engine.llm.refusals import encoded
-from engine.llm.wire import LOCAL, Address, Deadlines, Wire
+from engine.llm.wire import LOCAL, MOST_SECRETS, Address, Deadlines, Wire, _Ask
 from tests.servers.loopback import PATIENCE_S, Drop, Endless, Garbage, Raw, Stall, Status
 from tests.servers.scripted_openai import ScriptedOpenAI
 
@@ -158,6 +158,18 @@ async def test_a_key_that_is_refused_is_named_by_its_end(server):
             await made.post_json(CHAT, BODY, key=key)
         assert (caught.value.what, caught.value.fix) == (what, fix)
         assert key not in str(caught.value)
+    await made.close()
+
+
+async def test_keys_that_change_are_not_kept_for_ever_and_the_one_in_use_is(server):
+    made = wire_to(server.url)
+    made._authorize = lambda key: {"authorization": f"Bearer {key}"}
+    for number in range(MOST_SECRETS):
+        made._request(_Ask("GET", "/", None, "application/json", f"token-{number:05}"))
+        made._request(_Ask("GET", "/", None, "application/json", KEY))
+    assert len(made._secrets) == MOST_SECRETS
+    newest = f"token-{MOST_SECRETS - 1:05}"
+    assert made.scrubbed(f"{KEY} {newest}") == "[key] [key]"
     await made.close()
 
 
