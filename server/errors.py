@@ -1,7 +1,7 @@
 """Errors at the edge: which status and which shape. The words are the error's own."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 from engine.kernel import errors as e
 from engine.kernel.errors import CircuitBreakerError
@@ -40,6 +40,8 @@ def status_of(error: CircuitBreakerError) -> int:
 def openai_status(error: CircuitBreakerError) -> int:
     """The same for OpenAI's clients, which decide by it whether to try again: what a provider refused keeps the status
     that it was refused with."""
+    if isinstance(error, e.ContextTooLong):
+        return STATUS[e.ContextTooLong]  # whatever it was upstream: by this one they shorten it
     upstream = error.details.get("upstream_status")
     return upstream if isinstance(upstream, int) and 400 <= upstream < 500 else status_of(error)
 
@@ -50,6 +52,22 @@ _TYPES: Mapping[int, str] = {
     403: "permission_error",
     429: "rate_limit_error",
 }
+_TOO_LONG = {
+    "openai": "{error} This model's maximum context length is {context} tokens.",
+    "anthropic": "prompt is too long: {prompt} tokens > {context} maximum. {error}",
+    "ollama": "the input length exceeds the context length: {prompt} tokens > {context}. {error}",
+}
+
+
+def said(error: CircuitBreakerError, face: Literal["openai", "anthropic", "ollama"]) -> str:
+    """An error in words. Of a prompt that is too long those are among them by which clients know it, and shorten it:
+    LiteLLM and Claude Code read the message and not the code (2026-08)."""
+    sizes = {name: error.details.get(name) for name in ("prompt", "context")}
+    if not isinstance(error, e.ContextTooLong) or None in sizes.values():
+        return str(error)
+    return _TOO_LONG[face].format(error=error, **sizes)
+
+
 _CODES: Mapping[type[Exception], str] = {e.ContextTooLong: "context_length_exceeded"}
 
 
@@ -61,7 +79,7 @@ def openai_body(error: CircuitBreakerError) -> dict[str, Any]:
     if isinstance(error, e.NotFound) and error.details.get("kind") == "model":
         code = "model_not_found"
     body: dict[str, Any] = {
-        "message": str(error),
+        "message": said(error, "openai"),
         "type": _TYPES.get(status, "invalid_request_error" if status < 500 else "api_error"),
         "param": "model" if code == "model_not_found" else error.details.get("path"),
         "code": code,
@@ -85,7 +103,7 @@ def anthropic_body(error: CircuitBreakerError) -> dict[str, Any]:
     """The error in Anthropic's shape (docs.anthropic.com, "Errors", 2026-08)."""
     status = openai_status(error)
     kind = _ANTHROPIC_TYPES.get(status, "invalid_request_error" if status < 500 else "api_error")
-    return {"type": "error", "error": {"type": kind, "message": str(error)}}
+    return {"type": "error", "error": {"type": kind, "message": said(error, "anthropic")}}
 
 
 def body_for(path: str, error: CircuitBreakerError) -> tuple[int, dict[str, Any]]:
@@ -95,7 +113,7 @@ def body_for(path: str, error: CircuitBreakerError) -> tuple[int, dict[str, Any]
     if path == "/v1" or path.startswith("/v1/"):
         return openai_status(error), {"error": openai_body(error)}
     if path.startswith("/api/"):
-        return openai_status(error), {"error": str(error)}  # Ollama's
+        return openai_status(error), {"error": said(error, "ollama")}  # Ollama's
     return status_of(error), {"error": plain_body(error)}
 
 

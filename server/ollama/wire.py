@@ -35,6 +35,7 @@ from engine.llm.model import Model, ProviderStatus
 from engine.llm.refusals import encoded
 from engine.llm.routing import Policy
 from server.bodies import Extension, Loose
+from server.errors import said
 
 VERSION = "0.20.0"
 """What clients are told: VS Code, for one, wants a number from 0.6.4 on."""
@@ -373,4 +374,4 @@ def _end(answer: Answer, reason: str, usage: Usage) -> dict[str, Any]:
 def failure(error: CircuitBreakerError, *, chat: bool) -> bytes:
     """An error after the stream began. Some clients read `message` of every line first, so it is there too."""
     empty = {"message": {"role": "assistant", "content": ""}} if chat else {"response": ""}
-    return line({"error": str(error), **empty, "done": False})
+    return line({"error": said(error, "ollama"), **empty, "done": False})

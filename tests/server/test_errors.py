@@ -6,7 +6,8 @@ import pytest
 
 from engine.kernel import errors as e
 from engine.kernel.errors import CircuitBreakerError
-from server.errors import STATUS, bug, openai_body, openai_status, plain_body, retry_after, status_of
+from server.errors import STATUS, body_for, bug, openai_body, openai_status, plain_body, retry_after, status_of
+from server.ollama.wire import failure
 
 
 def every_error() -> Iterator[type[CircuitBreakerError]]:
@@ -88,6 +89,23 @@ def test_what_a_provider_refused_keeps_its_status_for_openais_clients(upstream: 
     error = e.ProviderAuth("x", details={} if upstream is None else {"upstream_status": upstream})
     assert openai_status(error) == status
     assert status_of(error) == 502
+
+
+def test_a_prompt_that_is_too_long_is_said_in_the_words_of_each_face() -> None:
+    sizes = {"prompt": 9000, "context": 8192, "upstream_status": 413}
+    error = e.ContextTooLong("It does not fit.", fix="Shorten it.", details=sizes)
+    bodies = {path: body_for(path, error) for path in ("/v1/chat/completions", "/v1/messages", "/api/chat")}
+    assert {status for status, _ in bodies.values()} == {400}
+    openais = bodies["/v1/chat/completions"][1]["error"]
+    assert (openais["type"], openais["code"]) == ("invalid_request_error", "context_length_exceeded")
+    assert openais["message"].endswith("Shorten it. This model's maximum context length is 8192 tokens.")
+    anthropics = bodies["/v1/messages"][1]["error"]
+    assert anthropics["type"] == "invalid_request_error"
+    assert anthropics["message"].startswith("prompt is too long: 9000 tokens > 8192 maximum. It does not fit.")
+    assert bodies["/api/chat"][1]["error"].startswith("the input length exceeds the context length")
+    assert failure(error, chat=True).startswith(b'{"error":"the input length exceeds the context length')
+    unknown = e.ContextTooLong("It does not fit.")
+    assert body_for("/v1/messages", unknown)[1]["error"]["message"] == "It does not fit."
 
 
 def test_when_to_come_back_is_a_header_of_whole_seconds() -> None:

@@ -64,6 +64,27 @@ def test_all_models_are_listed_and_shown(client: ollama.Client) -> None:
         client.show("qwen2.5-codre")
 
 
+def test_a_prompt_that_is_too_long_is_refused_on_each_face_and_not_asked(
+    client: ollama.Client, process: Process, near: FakeOllama
+) -> None:
+    ask = {"model": "qwen2.5-coder:3b", "messages": [{"role": "user", "content": "x" * 400_000}], "max_tokens": 9}
+    before = len(near.asked("/api/chat"))
+    for path, face in (("chat/completions", "openai"), ("messages", "anthropic")):
+        answer = httpx.post(f"{process.openai}/{path}", json=ask)
+        assert (answer.status_code, answer.headers["x-should-retry"]) == (400, "false")
+        told = answer.json()["error"]
+        assert told["type"] == "invalid_request_error"
+        if face == "openai":
+            assert (told["code"], told["details"]["context"]) == ("context_length_exceeded", 32768)
+            assert "gpt-5-nano" in told["details"]["fitting"]
+        else:
+            assert told["message"].startswith("prompt is too long: ")
+    with pytest.raises(ollama.ResponseError, match="input length exceeds the context length") as caught:
+        client.chat("qwen2.5-coder:3b", messages=ask["messages"])
+    assert caught.value.status_code == 400
+    assert len(near.asked("/api/chat")) == before
+
+
 @pytest.mark.parametrize("model", ["qwen2.5-coder:3b", "gpt-5-nano", "auto"])
 def test_chat_whole_and_streamed(client: ollama.Client, model: str) -> None:
     whole = client.chat(model, messages=HELLO)

@@ -215,15 +215,23 @@ def _none_fits(needs: Needs, rejected: Sequence[Rejected], models: Sequence[Mode
 def _too_long(needs: Needs, rejected: Sequence[Rejected], models: Sequence[Model]) -> ContextTooLong:
     """By how much, and who would take it."""
     most = max(one.model.context for one in rejected)
-    fitting = [m.name for m in models if "chat" in m.abilities and m.context >= needs.prompt_tokens and not m.tiny]
+    able = [one for one in models if not rejection(replace(needs, prompt_tokens=0), None, one, Standing())]
+    fitting = [one.name for one in able if one.context >= needs.prompt_tokens and not one.tiny]
+    largest = max(able or [one.model for one in rejected], key=lambda one: one.context)
     return ContextTooLong(
         f"The prompt does not fit {'any model' if len(rejected) > 1 else rejected[0].model.name}.",
         why=f"It takes about {needs.prompt_tokens:,} tokens, {needs.prompt_tokens - most:,} more than the {most:,}"
         " there are.",
         fix=f"Shorten the conversation, or use {' or '.join(fitting[:3])}."
         if fitting
-        else "Shorten the conversation: no model here takes as much.",
-        details={"prompt": needs.prompt_tokens, "context": most, "fitting": fitting[:10]},
+        else f"Shorten the conversation: no model here takes as much; the largest is {largest.name}.",
+        details={
+            "prompt": needs.prompt_tokens,
+            "context": most,
+            "fitting": fitting[:10],
+            "largest": largest.name,
+            "rejected": rejected_json(rejected),
+        },
     )
 
 

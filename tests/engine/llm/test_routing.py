@@ -254,6 +254,41 @@ def test_when_nobody_fits_everyones_reason_is_told():
     assert [one["code"] for one in caught.value.details["rejected"]] == ["no_tools", "no_chat"]
 
 
+def test_a_prompt_that_is_too_long_for_all_says_by_how_much_and_who_is_the_largest():
+    small, large = model("a", "small", context=1000), model("a", "large", context=4000)
+    blind = model("a", "blind", context=8000)
+    mute = model("a", "vectors", context=9000, abilities=frozenset({"embedding"}))
+    small, large = (replace(one, abilities=frozenset({"chat", "tools"})) for one in (small, large))
+    with pytest.raises(ContextTooLong) as caught:
+        decide(ask(text="x" * 40_000, tools=({},)), [small, blind, large, mute])
+    prompt = caught.value.details["prompt"]
+    assert f"{prompt - 4000:,} more than the 4,000" in caught.value.why
+    assert caught.value.fix.endswith("the largest is large.")
+    told = caught.value.details
+    assert (told["context"], told["largest"], told["fitting"]) == (4000, "large", [])
+    assert {one["model"]: one["code"] for one in told["rejected"]} == {
+        "a/small": "context_too_small",
+        "a/large": "context_too_small",
+    }
+
+
+def test_a_prompt_that_is_too_long_for_the_named_model_says_who_would_take_it():
+    able = frozenset({"chat", "tools"})
+    small, large = (model("a", name, context=c, abilities=able) for name, c in (("small", 1000), ("large", 90_000)))
+    blind = model("a", "blind", context=90_000, abilities=frozenset({"chat"}))
+    with pytest.raises(ContextTooLong, match="or use large") as caught:
+        decide(ask("small", text="x" * 40_000, tools=({},)), [small, blind, large])
+    assert (caught.value.details["fitting"], caught.value.details["largest"]) == (["large"], "large")
+
+
+def test_a_long_prompt_beside_another_reason_is_no_long_prompt():
+    small, far = model("a", "small", context=1000), model("b", "far", local=False)
+    wish = Preferences(local_only=True)
+    with pytest.raises(NoModelFits) as caught:
+        decide(ask(text="x" * 40_000, preferences=wish), [small, far])
+    assert [one["code"] for one in caught.value.details["rejected"]] == ["context_too_small", "local_only"]
+
+
 def test_without_any_model_the_error_says_how_to_get_one():
     with pytest.raises(NoModelFits, match=r"There is no model.*Start Ollama"):
         decide(ask(), [])
