@@ -175,10 +175,11 @@ class Attempts(Generic[T]):
         if self.retries >= RETRIES:
             return None
         wait = error.details.get("retry_after_s")
-        if isinstance(error, ProviderRateLimited):
+        busy = isinstance(error, ProviderUnavailable) and error.details.get("upstream_status") in (500, 502, 503, 529)
+        if isinstance(error, ProviderRateLimited) or (busy and wait is not None):
             patient = isinstance(wait, int | float) and wait <= LONGEST_WAIT_S and self.targets.exhausted()
             return float(wait) if patient and isinstance(wait, int | float) else None
-        if isinstance(error, ProviderUnavailable) and error.details.get("upstream_status") in (500, 502, 503, 529):
+        if busy:
             jitter = 0.5 + self.world.bits(16) / 65536
             return FIRST_PAUSE_S * 2.0**self.retries * jitter if self.retries == 0 or self.targets.exhausted() else None
         return None

@@ -6,6 +6,8 @@ import json
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from typing import Any
 
 import pytest
@@ -192,6 +194,61 @@ async def test_who_said_when_to_come_back_is_not_asked_before(bench: Bench) -> N
     again = await bench.whole()
     assert (again.status_code, bench.asked(bench.first)) == (429, 1)
     assert 30 <= int(again.headers["retry-after"]) <= 40
+
+
+def in_a_while(seconds: float) -> dict[str, str]:
+    """Retry-After as a date (RFC 9110, 10.2.3)."""
+    return {"retry-after": format_datetime(datetime.now(UTC) + timedelta(seconds=seconds), usegmt=True)}
+
+
+async def test_who_said_by_a_date_when_to_come_back_is_not_asked_before(bench: Bench) -> None:
+    bench.first.script.append(Status(429, headers=in_a_while(40)))
+    answer = await bench.whole()
+    assert (answer.status_code, answer.json()["error"]["code"]) == (429, "provider_rate_limited")
+    assert 30 <= int(answer.headers["retry-after"]) <= 40
+    again = await bench.whole()
+    assert (again.status_code, bench.asked(bench.first)) == (429, 1)
+    assert 30 <= int(again.headers["retry-after"]) <= 40
+    other = await bench.whole(fallback_models=["spare"])
+    assert (other.json()["model"], bench.asked(bench.first)) == ("spare", 1)
+    await bench.nothing_is_open()
+
+
+async def test_a_date_that_has_passed_is_no_wait(bench: Bench) -> None:
+    bench.first.script.append(Status(429, headers=in_a_while(-40)))
+    answer = await bench.whole()
+    assert (answer.json()["model"], answer.headers["x-cb-attempts"]) == ("gpt-5-nano", "2")
+
+
+OVERLOADED = {"error": {"type": "overloaded_error", "message": "Overloaded"}}
+
+
+async def test_one_that_is_overloaded_is_asked_once_more(bench: Bench) -> None:
+    bench.first.script.append(Status(529, OVERLOADED))
+    answer = await bench.whole(fallback_models=["spare"])
+    assert (answer.json()["model"], answer.headers["x-cb-attempts"]) == ("gpt-5-nano", "2")
+    newest = await bench.newest()
+    assert (newest["retries"], newest["error"]) == (1, None)
+    assert [one["error"] for one in newest["decision"]["attempts"]] == ["provider_unavailable"]
+    await bench.nothing_is_open()
+
+
+async def test_one_that_stays_overloaded_gives_way_and_is_told_when_it_is_alone(bench: Bench) -> None:
+    bench.first.script.extend([Status(529, OVERLOADED)] * 2)
+    answer = await bench.whole(fallback_models=["spare"])
+    assert (answer.json()["model"], answer.headers["x-cb-attempts"]) == ("spare", "3")
+    newest = await bench.newest()
+    assert [(one["model"], one["error"]) for one in newest["decision"]["attempts"]] == [
+        ("openai/gpt-5-nano", "provider_unavailable")
+    ] * 2
+    bench.served.engine.llm.health.reset()
+    bench.first.script.append(Status(529, OVERLOADED, in_a_while(40)))
+    alone = await bench.whole()
+    assert (alone.status_code, alone.json()["error"]["code"]) == (502, "provider_unavailable")
+    assert "Overloaded" in alone.json()["error"]["message"]
+    assert 30 <= int(alone.headers["retry-after"]) <= 40
+    assert bench.asked(bench.first) == 3  # it said when: it was not asked again
+    await bench.nothing_is_open()
 
 
 async def test_one_that_hangs_hurts_nobody_else(bench: Bench) -> None:

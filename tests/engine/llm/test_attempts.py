@@ -236,6 +236,20 @@ async def test_who_leaves_everybody_waiting_is_not_waited_for_again(bench):
     assert len(bench.one.asked) == 3
 
 
+@pytest.mark.parametrize(("wait", "other", "asked"), [(4.0, False, 2), (40.0, False, 1), (4.0, True, 1)])
+async def test_one_that_is_busy_and_says_when_to_come_back_is_not_asked_before(bench, wait, other, asked):
+    busy = ProviderUnavailable("It is busy.", details={"upstream_status": 503, "retry_after_s": wait})
+    bench.one.scripts = [[busy], answer("ok")]
+    before = bench.clock.seconds
+    if asked == 1 and not other:
+        with pytest.raises(ProviderUnavailable):
+            await bench.said()
+    else:
+        assert await bench.said(FALL_BACK if other else ASK) == "ok"
+    assert len(bench.one.asked) == asked
+    assert bench.clock.seconds - before == (wait if asked == 2 else 0.0)
+
+
 # -- hedging and deadlines --------------------------------------------------------------------------------------------
 
 
