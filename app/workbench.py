@@ -60,9 +60,10 @@ class Workbench(App[None]):
 
     def on_mount(self) -> None:
         loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
+        ends = {signal.SIGTERM: 0, signal.SIGHUP: 0, signal.SIGINT: 130}  # interrupted, as shells have it
+        for number, code in ends.items():
             try:
-                loop.add_signal_handler(number, self.exit)
+                loop.add_signal_handler(number, partial(self.exit, return_code=code))
             except (NotImplementedError, RuntimeError, ValueError):  # not the main thread: under test
                 break
         self.bridge.watchers.append(self)
