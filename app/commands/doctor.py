@@ -3,10 +3,15 @@
 import argparse
 import asyncio
 import sys
+from dataclasses import replace
+from typing import Any
 
 from app.commands.common import real_world, settings_of
 from app.commands.door import open_door
 from app.commands.printing import print_json
+from engine.kernel.errors import CircuitBreakerError, StoreCorrupt, StoreUnavailable
+from engine.kernel.settings import Loaded
+from engine.kernel.world import World
 
 SIGNS = {"ok": "●", "note": "○", "problem": "✗"}
 _DOCTOR = "{ doctor { id title state says fix } }"
@@ -18,8 +23,12 @@ def run(chosen: argparse.Namespace) -> int:
 
 async def _doctor(chosen: argparse.Namespace) -> int:
     world = real_world()
-    async with open_door(settings_of(chosen, world), world) as door:
-        checks = (await door.ask(_DOCTOR))["doctor"]
+    loaded = settings_of(chosen, world)
+    try:
+        checks = await _checks(loaded, world)
+    except (StoreCorrupt, StoreUnavailable) as error:
+        without = replace(loaded, settings=replace(loaded.settings, store="memory://"))
+        checks = [_without_database(check, error) for check in await _checks(without, world)]
     if chosen.json:
         print_json(checks)
     else:
@@ -29,3 +38,20 @@ async def _doctor(chosen: argparse.Namespace) -> int:
             if check["fix"]:
                 sys.stdout.write(f"  {'':<{room}}  → {check['fix']}\n")
     return int(any(check["state"] == "problem" for check in checks))
+
+
+async def _checks(loaded: Loaded, world: World) -> list[dict[str, Any]]:
+    async with open_door(loaded, world) as door:
+        found: list[dict[str, Any]] = (await door.ask(_DOCTOR))["doctor"]
+        return found
+
+
+def _without_database(check: dict[str, Any], error: CircuitBreakerError) -> dict[str, Any]:
+    """A check as it is when the database cannot be opened: all others are made without it."""
+    match check:
+        case {"id": "database"}:
+            return check | {"state": "problem", "says": f"{error.what} {error.why}", "fix": error.fix}
+        case {"id": "keys", "state": "note"}:
+            return check | {"says": "Which keys are kept stands in the database, which cannot be read.", "fix": ""}
+        case _:
+            return check

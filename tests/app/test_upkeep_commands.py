@@ -99,6 +99,30 @@ def test_old_histories_are_folded_after_they_were_written_elsewhere(run, token, 
     assert any("all histories verified" in check["says"] for check in json.loads(out))
 
 
+NO_DATABASE = {
+    "text": b"no database at all, but long enough to be read " * 9,
+    "damaged": b"SQLite format 3\0" + b"\xff" * 9000,
+}
+
+
+@pytest.mark.parametrize("holds", NO_DATABASE.values(), ids=NO_DATABASE)
+def test_the_doctor_looks_at_the_rest_when_the_file_is_no_database(run, tmp_path, holds):
+    run("doctor")  # makes the folder
+    file = next((tmp_path / "data").glob("*.db"))
+    file.write_bytes(holds)
+    for rest in ("-wal", "-shm"):
+        file.with_name(file.name + rest).unlink(missing_ok=True)
+    code, out, err = run("doctor", "--json")
+    checks = {check["id"]: check for check in json.loads(out)}
+    assert (code, err) == (1, "")
+    assert checks["database"]["state"] == "problem"
+    assert str(file.name) in checks["database"]["says"]
+    assert checks["database"]["fix"]
+    assert checks.keys() >= {"ollama", "keys", "keyring", "settings"}
+    assert "cannot be read" in checks["keys"]["says"]
+    assert file.read_bytes() == holds
+
+
 @pytest.mark.parametrize(("text", "seconds"), [("30d", 2_592_000), ("12h", 43_200), (" 5 m ", 300), ("0s", 0)])
 def test_ages(text, seconds):
     assert age(text).total_seconds() == seconds
