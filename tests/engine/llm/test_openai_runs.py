@@ -113,6 +113,6 @@ def test_a_text_is_found_where_it_is_the_content_of_the_delta() -> None:
 
 def test_an_event_without_end_is_too_long() -> None:
     cutter = Runs(limit=1000)
+    cutter.feed(b"data: " + b"x" * 900)
     with pytest.raises(FrameTooLong):
-        for _ in range(100):
-            cutter.feed(b"data: " + b"x" * 100)
+        cutter.feed(b"x" * 100)
