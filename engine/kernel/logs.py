@@ -129,7 +129,7 @@ def open_log(target: Path | IO[str], level: str, redactor: Redactor) -> logging.
         handler = logging.StreamHandler(target)
     handler.setFormatter(_JsonLines(redactor))
     # what no line says is not looked up for each: the place in the code, the thread, the process
-    logging._srcfile = None  # type: ignore[attr-defined]  # as "Optimization" in Python's logging HOWTO has it
+    logging._srcfile = None  # as "Optimization" in Python's logging HOWTO has it
     logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
     root = logging.getLogger()
     root.handlers[:] = [handler]
