@@ -14,7 +14,7 @@ import orjson
 
 from engine.llm.framing import MOST_FRAME_BYTES, Event, Events, FrameTooLong
 
-_TRIES = 8  # a stream whose events always differ is left alone after so many
+_TRIES = 8  # a stream whose events always differ is left alone after so many in a row
 _MANY = 8  # events at once
 _CONTENT = re.compile(r'"content": ?"((?:[^"\\]|\\.)*)"')
 _END = b"\n\n"
@@ -61,18 +61,20 @@ class Runs:
 
     def _taken(self, whole: bytes) -> Sequence[Event | Run]:
         """The events of `whole`: a run that it begins with, and the others."""
-        if not self._before:
-            self._learn()
-        end = whole.rfind(self._after) + len(self._after) if self._before and whole.startswith(self._before) else 0
-        if run := self._run(whole[:end]):
-            return [run, *self._events.feed(whole[end:])] if end < len(whole) else [run]
+        self._learn()
+        if self._before and whole.startswith(self._before) and (place := whole.rfind(self._after)) >= 0:
+            end = place + len(self._after)
+            if run := self._run(whole[:end]):
+                self._tries = 0
+                return [run, *self._events.feed(whole[end:])] if end < len(whole) else [run]
         found = self._events.feed(whole)
-        if not self._before and found and self._tries < _TRIES:
+        if found and self._tries < _TRIES:
             self._seen = found[-1]
         return found
 
     def _learn(self) -> None:
-        """Look at the last event of what came before. It is not done at once: the answer may be whole already."""
+        """Look at the last event of what came before. It is not done at once: the answer may be whole already. It may
+        have to be done again: some servers write the time into each event."""
         if self._seen is None:
             return
         event, self._seen, self._tries = self._seen, None, self._tries + 1
@@ -82,8 +84,6 @@ class Runs:
     def _run(self, events: bytes) -> Run | None:
         """All of `events` as one run; None when something else is among them."""
         before, after = self._before, self._after
-        if not events:
-            return None
         # between two texts there is the end of one event and the beginning of the next, and nothing else
         texts = events[len(before) : -len(after)].split(after + before)
         if any(_END in text for text in texts):

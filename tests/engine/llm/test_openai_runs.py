@@ -27,6 +27,7 @@ texts = st.text(alphabet=st.characters(exclude_categories=["Cs"]), min_size=1, m
 spaced = st.sampled_from(["a", 'with "quotes"', "\\"]).map(
     lambda text: text_event(text, '{"choices": [{"delta": ', "}]}")
 )
+later = st.sampled_from("abc").map(lambda text: text_event(text, tail=TAIL.replace("}]}", '}],"seed":8}')))
 forged = st.lists(
     st.sampled_from(['"', ",", "[", "]", "{", "}", ":", "a", "\\", "\\\\", '\\"', '","', '"],["', '"}}]}']), max_size=5
 ).map(lambda parts: bare_event("".join(parts)))
@@ -45,7 +46,7 @@ others = st.sampled_from(
         "data: {",
     ]
 )
-streams = st.lists(st.one_of(texts, texts, texts, spaced, forged, others), max_size=30).map(
+streams = st.lists(st.one_of(texts, texts, texts, later, spaced, forged, others), max_size=30).map(
     lambda events: "".join(events).encode()
 )
 
@@ -80,6 +81,16 @@ def test_an_answer_is_runs_after_its_first_text() -> None:
         Run('b"c"\n', (text_event("b") + text_event('"c"\n')).encode())
     ]
     assert [type(one) for one in cutter.feed((text_event("d") + "data: [DONE]\n\n").encode())] == [Run, Event]
+
+
+def test_a_server_that_writes_the_time_into_each_event_has_runs_of_a_second() -> None:
+    cutter = Runs()
+    kinds = []
+    for second in range(20):
+        tail = TAIL.replace("}]}", f'}}],"created":{second}}}')
+        for text in "abc":
+            kinds += [type(one) for one in cutter.feed(text_event(text, tail=tail).encode())]
+    assert kinds == [Event, Run, Run] * 20
 
 
 def test_many_events_at_once_are_a_run_from_the_first_on() -> None:
