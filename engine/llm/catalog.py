@@ -27,6 +27,8 @@ class Catalog:
         models (`engine.llm.library`)."""
         self._bus, self._order, self._enrich = bus, order, enrich
         self._providers: dict[str, ProviderStatus] = {}
+        self.models: Sequence[Model] = ()
+        """The models of all providers that are up."""
 
     @property
     def providers(self) -> Mapping[str, ProviderStatus]:
@@ -39,15 +41,12 @@ class Catalog:
                 return status
         return None
 
-    @property
-    def models(self) -> Sequence[Model]:
-        """The models of all providers that are up."""
-        return tuple(model for status in self.providers.values() if status.state == "up" for model in status.models)
-
     def update(self, status: ProviderStatus) -> None:
         status = self._enrich(status)
         if self._providers.get(status.id) != status:
             self._providers[status.id] = status
+            up = [one for one in self.providers.values() if one.state == "up"]
+            self.models = tuple(model for one in up for model in one.models)
             self._bus.publish([CatalogChanged(status)])
 
 

@@ -28,6 +28,7 @@ class Discovery:
     def __init__(self, providers: Mapping[str, Provider], catalog: Catalog) -> None:
         self._providers, self._catalog, self.came_up = providers, catalog, lambda _: None
         self._seen = {id: asyncio.Event() for id in providers}
+        self._all_seen = False
         self._again = {id: asyncio.Event() for id in providers}
 
     async def run(self) -> None:
@@ -38,12 +39,13 @@ class Discovery:
 
     async def first_round(self, within_s: float) -> None:
         """Wait until each provider was asked once, but no longer than `within_s`."""
-        if all(seen.is_set() for seen in self._seen.values()):
+        if self._all_seen:
             return
         with suppress(TimeoutError):
             async with asyncio.timeout(within_s):
                 for seen in self._seen.values():
                     await seen.wait()
+                self._all_seen = True
 
     def soon(self, provider: str) -> None:
         """Ask a provider again now: its key or its models have changed."""

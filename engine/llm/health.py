@@ -63,7 +63,14 @@ class Health:
 
     # -- breakers ---------------------------------------------------------------------------------------------------
 
+    @property
+    def troubled(self) -> bool:
+        """Whether there is a breaker that is not closed."""
+        return bool(self._breakers)
+
     def lets_through(self, model: Model, key: str) -> bool:
+        if not self._breakers:
+            return True
         now = self.world.monotonic()
         return all(self._breakers.get(place, CLOSED).lets_through(now) for place in _places(model, key))
 
@@ -91,10 +98,11 @@ class Health:
         return f"left alone for {max(0.0, soonest - now):.0f} s: {rows[0].why}" if rows else ""
 
     def began(self, model: Model, key: str) -> None:
-        now = self.world.monotonic()
-        for place in _places(model, key):
-            if place in self._breakers:
-                self._breakers[place] = self._breakers[place].began(now)
+        if self._breakers:
+            now = self.world.monotonic()
+            for place in _places(model, key):
+                if place in self._breakers:
+                    self._breakers[place] = self._breakers[place].began(now)
         self._busy[model.provider, key] = self._busy.get((model.provider, key), 0) + 1
 
     def ended(self, model: Model, key: str) -> None:
@@ -162,7 +170,7 @@ class Health:
     def order(self, model: Model, keys: Sequence[str]) -> list[str]:
         """The keys that may be used, the least busy first."""
         able = [key for key in keys if self.lets_through(model, key)]
-        return sorted(able, key=lambda key: self._busy.get((model.provider, key), 0))
+        return able if len(able) < 2 else sorted(able, key=lambda key: self._busy.get((model.provider, key), 0))
 
     # -- speed ------------------------------------------------------------------------------------------------------
 

@@ -165,7 +165,7 @@ class ChatRequest:
     headers: Mapping[str, str] = field(default_factory=dict)
 
     def for_model(self, name: str) -> "ChatRequest":
-        return replace(self, model=name)
+        return self if name == self.model else replace(self, model=name)
 
     @property
     def has_images(self) -> bool:

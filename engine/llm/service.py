@@ -545,6 +545,8 @@ def _tagged(run: _Run) -> Caller:
     """Who asks, with what the request says of itself."""
     tags = run.request.preferences.tags if isinstance(run.request, ChatRequest) else {}
     caller = run.caller
+    if not tags:
+        return caller
     return replace(
         caller,
         app=tags.get("app", caller.app),

@@ -27,6 +27,7 @@ class Standings:
         self.machine: Machine | None = None
         self._priors: Priors | None = None
         self._known: dict[str, Prior | None] = {}
+        self._looked_at: dict[str, tuple[Model, Machine, str]] = {}
         self._votes = votes
 
     def of(self, model: Model) -> Standing:
@@ -36,10 +37,18 @@ class Standings:
             prior.source if prior else "",
             self._votes.get(model.id, {}),
             self._health.speed(model),
-            self._health.open_reason(model, self._keys(model)),
-            unfit(model, self.machine) if self.machine and model.local else "",
+            self._health.open_reason(model, self._keys(model)) if self._health.troubled else "",
+            self._unfit(model) if model.local else "",
             self._health.busy(model),
         )
+
+    def _unfit(self, model: Model) -> str:
+        if self.machine is None:
+            return ""
+        known = self._looked_at.get(model.id)
+        if known is None or known[0] is not model or known[1] is not self.machine:
+            known = self._looked_at[model.id] = model, self.machine, unfit(model, self.machine)
+        return known[2]
 
     def _prior(self, model: Model) -> Prior | None:
         if model.id not in self._known:

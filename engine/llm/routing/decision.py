@@ -37,8 +37,7 @@ def decide(
     local_only: bool = False,
 ) -> Decision:
     """Order the models that may answer `request`; see `choose`. `local_only` holds for all requests."""
-    needs = needs_of(request, same_model=same_model)
-    needs = replace(needs, emulate_tools=emulate_tools, local_only=needs.local_only or local_only)
+    needs = needs_of(request, same_model=same_model, emulate_tools=emulate_tools, local_only=local_only)
     return choose(needs, models, standing_of, policies)
 
 

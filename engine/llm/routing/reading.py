@@ -64,8 +64,11 @@ _EASY = re.compile(
 )
 
 
-def needs_of(request: ChatRequest, *, same_model: str = "") -> Needs:
-    """What `request` asks of a model. `same_model` is the one that waits for its tools."""
+def needs_of(
+    request: ChatRequest, *, same_model: str = "", emulate_tools: bool = False, local_only: bool = False
+) -> Needs:
+    """What `request` asks of a model. `same_model` is the one that waits for its tools; `emulate_tools` and `local_only`
+    hold for all requests."""
     wishes, text = request.preferences, _last_said(request)
     prompt = prompt_tokens(request)
     task, task_why = _task(request, text, prompt)
@@ -87,7 +90,8 @@ def needs_of(request: ChatRequest, *, same_model: str = "") -> Needs:
         max_cost_per_1k_tokens=wishes.max_cost_per_1k_tokens,
         max_latency_ms=wishes.max_latency_ms,
         budget=wishes.budget,
-        local_only=wishes.local_only,
+        local_only=wishes.local_only or local_only,
+        emulate_tools=emulate_tools,
         same_model=same_model,
     )
 
