@@ -18,7 +18,7 @@ from engine.llm.providers.google.provider import GoogleProvider, google_address
 from engine.llm.providers.ollama.provider import OllamaProvider
 from engine.llm.providers.openai.provider import Dialect, OpenAIProvider
 from engine.llm.providers.site import Site, in_header
-from engine.llm.providers.vertex.credentials import default_file
+from engine.llm.providers.vertex.credentials import default_file, metadata_host
 from engine.llm.providers.vertex.provider import VertexProvider, vertex_address
 from engine.llm.wire import LOCAL, REMOTE, Address, Authorize, bearer
 
@@ -133,7 +133,13 @@ def _endpoint(one: Endpoint, keys: Keys, world: World) -> Provider:
             site = _site(one, keys, vertex_address(one.region, one.url), bearer)
             named = Path(one.credentials).expanduser() if one.credentials else default_file(world.environ)
             return VertexProvider(
-                site, world, project=one.project, region=one.region, file=named, token_url=one.token_url
+                site,
+                world,
+                project=one.project,
+                region=one.region,
+                file=named,
+                metadata=metadata_host(world.environ),
+                token_url=one.token_url,
             )
         case _:
             site = _site(one, keys, Address.parse(one.url), bearer)

@@ -10,7 +10,7 @@ import os
 import re
 import socket
 import ssl
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Collection, Mapping, Sequence
 from contextlib import aclosing, suppress
 from dataclasses import dataclass, field
 from ipaddress import ip_address
@@ -205,9 +205,20 @@ class Wire:
         """The JSON answer to `body`; None when the answer is empty."""
         return await self._json(_Ask(method, path, body, "application/json", key, model), within_s)
 
-    async def post_form(self, path: str, form: Mapping[str, str], *, within_s: float | None = None) -> Any:
-        """The JSON answer to `form`, whose values but for its grant_type are secrets (RFC 6749, 4)."""
-        secrets = (value for name, value in form.items() if name != "grant_type")
+    async def get_text(self, path: str, *, within_s: float | None = None) -> str:
+        """What is at `path`, whatever it is: a secret perhaps, so no error shows any of it."""
+        return (await self._whole(_Ask("GET", path, None, "*/*"), within_s)).decode("utf-8", "replace")
+
+    async def post_form(
+        self,
+        path: str,
+        form: Mapping[str, str],
+        *,
+        public: Collection[str] = ("grant_type",),
+        within_s: float | None = None,
+    ) -> Any:
+        """The JSON answer to `form`, whose values but for those of `public` are secrets (RFC 6749, 4)."""
+        secrets = (value for name, value in form.items() if name not in public)
         for value in secrets:
             self._keep_out(value)
         return await self._json(_Ask("POST", path, form, "application/json", form=True), within_s)
@@ -374,6 +385,10 @@ class Wire:
     # The exchange
 
     async def _json(self, ask: "_Ask", within_s: float | None) -> Any:
+        received = await self._whole(ask, within_s)
+        return self.parsed(received, model=ask.model) if received or ask.method == "GET" else None
+
+    async def _whole(self, ask: "_Ask", within_s: float | None) -> bytes:
         received = bytearray()
         try:
             async with asyncio.timeout(within_s), aclosing(self._bytes(ask)) as chunks:
@@ -383,7 +398,7 @@ class Wire:
                         raise self.broken(f"Its answer is longer than {MOST_BODY_BYTES:,} bytes.", model=ask.model)
         except TimeoutError:
             raise self._late(f"It gave no whole answer within {within_s:g} s.", ask.model) from None
-        return self.parsed(bytes(received), model=ask.model) if received or ask.method == "GET" else None
+        return bytes(received)
 
     async def _frames(
         self, ask: "_Ask", framing: Framing[Frame], last: Callable[[Frame], bool]

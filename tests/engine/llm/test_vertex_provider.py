@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from urllib.parse import parse_qs
 
@@ -16,15 +18,25 @@ from engine.llm.messages import ChatMessage, ChatRequest, EmbeddingRequest, Reas
 from engine.llm.model import Model
 from engine.llm.ports import KeySource, no_keys
 from engine.llm.providers.site import Site
-from engine.llm.providers.vertex.credentials import SCOPE, default_file, read_credentials
+from engine.llm.providers.vertex.credentials import (
+    METADATA_HOST,
+    SCOPE,
+    Account,
+    Become,
+    default_file,
+    metadata_host,
+    read_credentials,
+)
 from engine.llm.providers.vertex.provider import VertexProvider, vertex_address
 from engine.llm.wire import Address
 from tests.servers import scripted_anthropic
 from tests.servers.loopback import Answer, Received, Status
 from tests.servers.scripted_google import Reply, ScriptedGoogle, vector
+from tests.servers.scripted_openai import ScriptedOpenAI
 from tests.support import NOON, FixedWorld
 
 GEMINI, CLAUDE = "gemini-3.5-flash", "claude-sonnet-4-5@20250929"
+LLAMA = "meta/llama-3.3-70b-instruct-maas"
 ASK = ChatRequest("auto", (ChatMessage.of("user", "one two"),))
 PRIVATE = rsa.generate_private_key(65537, 2048)
 PEM = PRIVATE.private_bytes(
@@ -40,6 +52,9 @@ class Vertex(ScriptedGoogle):
         self.forms: list[dict[str, list[str]]] = []
         self.refuses: Status | None = None
         self.lasts = 3599
+        self.attached = self.becomes = True
+        self.subject: object = {"access_token": "subject-secret"}
+        self.openapi = ScriptedOpenAI([LLAMA], key=self.token)
 
     async def answer(self, request: Received, answer: Answer) -> None:
         if request.path == "/token":
@@ -49,6 +64,32 @@ class Vertex(ScriptedGoogle):
                 return await answer.whole(said, self.refuses.code)
             self.token = f"ya29.token-{len(self.forms)}"
             return await answer.whole({"access_token": self.token, "expires_in": self.lasts})
+        if request.path == "/computeMetadata/v1/instance/service-accounts/default/token":
+            if not self.attached or request.headers.get("metadata-flavor") != "Google":
+                return await answer.whole(b"Not Found", 404)
+            return await answer.whole({"access_token": self.token, "expires_in": 3599, "token_type": "Bearer"})
+        if request.path == "/subject?api-version=2018-02-01":
+            known = request.headers.get("authorization") == "Bearer request-secret"
+            body = self.subject if known else {"message": f"wrong {request.headers.get('authorization')}"}
+            return await answer.whole(body, 200 if known else 403)
+        if request.path == "/sts":
+            self.forms.append(parse_qs(request.raw.decode()))
+            if self.refuses:
+                given = self.forms[-1]
+                said = f"The audience {given['audience'][0]} is not valid for {given['subject_token'][0]}."
+                return await answer.whole({"error": "invalid_target", "error_description": said}, 400)
+            return await answer.whole({"access_token": "sts-token", "expires_in": 3599, "token_type": "Bearer"})
+        if request.path.startswith("/iam/"):
+            if not self.becomes or request.headers.get("authorization") not in ("Bearer sts-token", "Bearer login"):
+                said = {"code": 403, "message": f"{request.headers.get('authorization')} lacks getAccessToken."}
+                return await answer.whole({"error": said}, 403)
+            until = (NOON + timedelta(seconds=self.lasts)).isoformat().replace("+00:00", "Z")
+            return await answer.whole({"accessToken": self.token, "expireTime": until})
+        if request.path.endswith("/endpoints/openapi/chat/completions"):
+            return await self.openapi.answer(replace(request, path="/v1/chat/completions"), answer)
+        if request.path.startswith("/v1beta1/publishers/meta/"):
+            rows = [f"publishers/meta/models/{name}" for name in ("llama-3.3-70b-instruct-maas", "llama3-2")]
+            return await answer.whole({"publisherModels": [{"name": row} for row in rows]})
         if request.path.startswith("/v1beta1/publishers/google/"):
             rows = [f"publishers/google/models/{name}" for name in (GEMINI, "imagen-4", "text-embedding-005")]
             return await answer.whole({"publisherModels": [{"name": row} for row in rows]})
@@ -75,10 +116,16 @@ def world() -> FixedWorld:
 
 
 def provider(
-    server: Vertex, world: FixedWorld, file: Path | None, *, keys: KeySource = no_keys, given: tuple[Given, ...] = ()
+    server: Vertex,
+    world: FixedWorld,
+    file: Path | None,
+    *,
+    keys: KeySource = no_keys,
+    given: tuple[Given, ...] = (),
+    metadata: str = "",
 ) -> VertexProvider:
     site = Site("vertex", "Vertex AI", Address.parse(server.url), keys, given=given, catalog="vertex")
-    return VertexProvider(site, world.world, project="p-1", region="europe-west4", file=file)
+    return VertexProvider(site, world.world, project="p-1", region="europe-west4", file=file, metadata=metadata)
 
 
 @pytest.fixture
@@ -188,6 +235,7 @@ async def test_models_are_what_the_publishers_list_or_what_was_named(server, ver
     assert [(one.name, sorted(one.abilities)[0]) for one in await vertex.models()] == [
         (GEMINI, "chat"),
         ("text-embedding-005", "embedding"),
+        (LLAMA, "chat"),
     ]
     named = provider(server, world, file, given=(Given(CLAUDE),))
     [model] = await named.models()
@@ -207,6 +255,175 @@ async def test_vectors_come_by_predict(server, vertex, name, requests):
     assert bodies[0]["parameters"] == {"outputDimensionality": 8}
 
 
+async def test_open_models_are_asked_as_openai_is(server, vertex):
+    found = await ask(vertex, LLAMA)
+    assert (found.text, found.usage.counted) == ("You said: one two", True)
+    sent = server.requests[-1]
+    assert sent.path == "/v1/projects/p-1/locations/europe-west4/endpoints/openapi/chat/completions"
+    assert sent.body["model"] == LLAMA
+    assert sent.headers["authorization"] == "Bearer ya29.token-1"
+
+
+# Machines of Google's
+
+
+async def test_a_machine_of_googles_is_told_who_it_is(server, world):
+    host = server.url.removeprefix("http://")
+    assert metadata_host({"GCE_METADATA_HOST": host}, Path("/nowhere")) == host
+    made = provider(server, world, None, metadata=host)
+    for _ in range(2):
+        assert (await ask(made, GEMINI)).text == "You said: one two"
+    assert sum("computeMetadata" in one.path for one in server.requests) == 1
+    server.attached = False
+    world.move(3600)
+    with pytest.raises(ProviderAuth, match=r"gave no token.*GOOGLE_APPLICATION_CREDENTIALS"):
+        await ask(made, GEMINI)
+    await made.close()
+
+
+def test_where_the_metadata_server_is_asked(tmp_path):
+    product = tmp_path / "product_name"
+    assert metadata_host({}, product) == ""
+    assert metadata_host({"K_SERVICE": "mine"}, product) == METADATA_HOST
+    product.write_text("Google Compute Engine\n")
+    assert metadata_host({}, product) == METADATA_HOST
+    assert metadata_host({"NO_GCE_CHECK": "true"}, product) == ""
+
+
+# Workload identity federation
+
+POOL = "//iam.googleapis.com/projects/1/locations/global/workloadIdentityPools/pool/providers/lab"
+
+
+def federation(server: Vertex, tmp_path: Path, **fields: object) -> Path:
+    """Credentials of a workload whose token is in a file, as `gcloud iam workload-identity-pools create-cred-config`
+    writes them."""
+    subject = tmp_path / "subject"
+    subject.write_text("subject-secret\n")
+    tree = {
+        "type": "external_account",
+        "audience": POOL,
+        "subject_token_type": "urn:ietf:params:oauth:token-type:jwt",
+        "token_url": f"{server.url}/sts",
+        "credential_source": {"file": str(subject)},
+        "service_account_impersonation_url": f"{server.url}/iam/me@p-1.example:generateAccessToken",
+        **fields,
+    }
+    made = tmp_path / "federated.json"
+    made.write_text(json.dumps({name: value for name, value in tree.items() if value is not None}))
+    return made
+
+
+def source_at(url: str, **form: str) -> dict[str, object]:
+    at = f"{url}/subject?api-version=2018-02-01"
+    return {"url": at, "headers": {"Authorization": "Bearer request-secret"}, "format": {"type": "text", **form}}
+
+
+async def test_a_token_of_elsewhere_is_exchanged_and_becomes_a_service_accounts(server, world, tmp_path):
+    made = provider(server, world, federation(server, tmp_path))
+    assert (await ask(made, GEMINI)).text == "You said: one two"
+    scope = {name: value for name, [value] in server.forms[0].items()}
+    assert scope == {
+        "grant_type": "urn:ietf:params:oauth:grant-type:token-exchange",
+        "audience": POOL,
+        "scope": SCOPE,
+        "requested_token_type": "urn:ietf:params:oauth:token-type:access_token",
+        "subject_token_type": "urn:ietf:params:oauth:token-type:jwt",
+        "subject_token": "subject-secret",
+    }
+    [become] = [one for one in server.requests if one.path == "/iam/me@p-1.example:generateAccessToken"]
+    assert become.body == {"delegates": [], "scope": [SCOPE], "lifetime": "3600s"}
+    world.move(3200)
+    await ask(made, GEMINI)
+    assert len(server.forms) == 1
+    world.move(200)  # the end of the service account's token is near, by `expireTime`
+    await ask(made, GEMINI)
+    assert len(server.forms) == 2
+    await made.close()
+
+
+@pytest.mark.parametrize(
+    ("form", "given"),
+    [
+        ({}, b"subject-secret"),
+        ({"type": "json", "subject_token_field_name": "access_token"}, {"access_token": "subject-secret"}),
+    ],
+)
+async def test_the_token_of_elsewhere_may_be_at_an_address(server, world, tmp_path, form, given):
+    server.subject, server.token = given, "sts-token"
+    client = {"client_id": "app", "client_secret": "app-secret"}
+    source = source_at(server.url, **form)
+    file = federation(server, tmp_path, credential_source=source, service_account_impersonation_url=None, **client)
+    made = provider(server, world, file)
+    assert (await ask(made, GEMINI)).text == "You said: one two"
+    assert server.forms[0]["subject_token"] == ["subject-secret"]
+    [exchange] = [one for one in server.requests if one.path == "/sts"]
+    assert decoded(exchange.headers["authorization"].removeprefix("Basic ")) == b"app:app-secret"
+    await made.close()
+
+
+@pytest.mark.parametrize(
+    ("wrong", "what"),
+    [
+        ({"refuses": Status(400)}, r"no token to the workload identity 'lab'.*providers/lab is not valid for \[key\]"),
+        ({"becomes": False}, r"'lab' cannot become me@p-1.example.*\[key\] lacks getAccessToken.*Token Creator"),
+        ({"subject": b"{subject-secret"}, r"The token in http.*/subject cannot be used.*in a field 'access_token'"),
+        ({"subject": {"other": "subject-secret"}}, r"The token in http.*/subject cannot be used"),
+    ],
+)
+async def test_an_exchange_that_fails_says_which_step_and_no_secret(server, world, tmp_path, wrong, what):
+    for name, value in wrong.items():
+        setattr(server, name, value)
+    source = source_at(server.url, type="json", subject_token_field_name="access_token")
+    made = provider(server, world, federation(server, tmp_path, credential_source=source))
+    with pytest.raises(ProviderAuth, match=what) as caught:
+        await ask(made, GEMINI)
+    assert not any(secret in f"{caught.value} {caught.value.details}" for secret in ("-secret", "sts-token"))
+    await made.close()
+
+
+async def test_an_identity_service_that_refuses_is_named_without_what_it_was_asked_with(server, world, tmp_path):
+    source = {**source_at(server.url), "headers": {"Authorization": "Bearer other-secret"}}
+    made = provider(server, world, federation(server, tmp_path, credential_source=source))
+    with pytest.raises(ProviderAuth, match=r"identity service at http.*\[key\]") as caught:
+        await ask(made, GEMINI)
+    assert "other-secret" not in f"{caught.value} {caught.value.details}"
+    assert server.forms == []
+    await made.close()
+
+
+@pytest.mark.parametrize(
+    ("fields", "why"),
+    [
+        ({"token_url": "http://sts.example/token"}, "token_url is not https"),
+        ({"token_url": "https://me:secret@sts.example"}, "token_url is not https"),
+        ({"service_account_impersonation_url": "http://169.254.169.254/x"}, "impersonation_url is not https"),
+        ({"credential_source": {"url": "http://elsewhere.example/token"}}, "credential_source.url is not https"),
+        ({"credential_source": {"executable": {"command": "x"}}}, "from a program, and none is started"),
+        ({"credential_source": {"environment_id": "aws1", "url": "http://169.254.169.254/x"}}, "AWS"),
+        ({"credential_source": {}}, "neither a file nor an address"),
+    ],
+)
+def test_federation_that_leads_astray_is_refused(server, tmp_path, fields, why):
+    with pytest.raises(ProviderAuth, match=why):
+        read_credentials(federation(server, tmp_path, **fields))
+
+
+def test_metadata_servers_of_other_clouds_may_be_asked(server, tmp_path):
+    source = {"url": "http://169.254.169.254/metadata/identity/oauth2/token?resource=api"}
+    assert read_credentials(federation(server, tmp_path, credential_source=source)).who == "the workload identity 'lab'"
+
+
+async def test_a_login_becomes_a_service_account(server, world, tmp_path):
+    file = tmp_path / "impersonated.json"
+    login = {"type": "authorized_user", "client_id": "c", "client_secret": "s", "refresh_token": "r"}
+    url = f"{server.url}/iam/me@p-1.example:generateAccessToken"
+    tree = {"type": "impersonated_service_account", "source_credentials": login, "delegates": ["a"]}
+    file.write_text(json.dumps({**tree, "service_account_impersonation_url": url}))
+    credentials = read_credentials(file)
+    assert (credentials.who, credentials.become) == ("your Google account", Become(url, ("a",)))
+
+
 # Files
 
 
@@ -220,6 +437,7 @@ def test_the_login_of_gcloud_is_taken_too(tmp_path):
     assert default_file({"HOME": str(tmp_path), "GOOGLE_APPLICATION_CREDENTIALS": "/x.json"}) == Path("/x.json")
     assert default_file({"HOME": str(tmp_path / "elsewhere")}) is None
     credentials = read_credentials(file, "http://127.0.0.1:1/token")
+    assert isinstance(credentials, Account)
     assert credentials.token_url == "http://127.0.0.1:1/token"
     assert credentials.form(NOON) == {"grant_type": "refresh_token", **secrets}
 
@@ -230,7 +448,9 @@ def test_the_login_of_gcloud_is_taken_too(tmp_path):
         (None, "No such file"),
         ("{", "no JSON"),
         ("[]", "not known here"),
-        ('{"type": "external_account"}', "'external_account' are not known"),
+        ('{"type": "external_account"}', "It has no audience"),
+        ('{"type": "gdch_service_account"}', "'gdch_service_account' are not known"),
+        ('{"type": "impersonated_service_account"}', "no service_account_impersonation_url"),
         ('{"type": "service_account", "client_email": "x"}', "no private_key"),
     ],
 )
@@ -245,6 +465,8 @@ def test_files_that_are_of_no_use_say_why(tmp_path, text, why):
 def test_a_private_key_that_is_none_is_said(tmp_path):
     file = tmp_path / "account.json"
     file.write_text(json.dumps({"type": "service_account", "client_email": "x", "private_key": "nonsense"}))
+    account = read_credentials(file)
+    assert isinstance(account, Account)
     with pytest.raises(ProviderAuth, match="no RSA key") as caught:
-        read_credentials(file).form(NOON)
+        account.form(NOON)
     assert "nonsense" not in str(caught.value)
