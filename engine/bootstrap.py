@@ -95,6 +95,7 @@ async def build(
         stack.push_async_callback(store.close)
         upstreams = Upstreams.of(settings)
         addresses, variables = upstreams.addresses, upstreams.variables
+        redactor.learn(upstreams.secrets(world.environ))
         keys = Keys(store.shelf, world, OsKeyring.find, redactor.learn, addresses, variables=variables)
         if providers is None:
             providers = upstreams.providers(keys, world, data_dir / "logs")

@@ -1,7 +1,7 @@
 """The providers that the settings name: where each is, which variables hold its keys, and how it is made."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from engine.kernel.errors import InvalidConfig
@@ -12,6 +12,7 @@ from engine.keys.service import Keys
 from engine.llm.endpoints import Endpoint, Given, deployments_in, read_endpoints
 from engine.llm.ports import KeptAt, KeySource, Provider, no_keys
 from engine.llm.providers.anthropic.provider import VERSION, AnthropicProvider, messages_address
+from engine.llm.providers.azure.entra import FIX, SECRET, App
 from engine.llm.providers.azure.provider import AzureProvider
 from engine.llm.providers.embedded.provider import EmbeddedProvider
 from engine.llm.providers.google.provider import GoogleProvider, google_address
@@ -54,6 +55,11 @@ class Upstreams:
         """The environment variables of each provider's keys."""
         own = {one.name: (one.key_env,) if one.key_env else () for one in self.endpoints if one.auth != "none"}
         return {**VARIABLES, **own}
+
+    @staticmethod
+    def secrets(environ: Mapping[str, str]) -> Sequence[str]:
+        """What of the environment is secret and no key."""
+        return [environ[SECRET]] if SECRET in environ else []
 
     def providers(self, keys: Keys, world: World, logs: Path) -> Mapping[str, Provider]:
         """The providers in the order in which they are shown. Raises InvalidConfig for an address that is none."""
@@ -128,7 +134,10 @@ def _endpoint(one: Endpoint, keys: Keys, world: World) -> Provider:
             return GoogleProvider(_site(one, keys, google_address(one.url), in_header("x-goog-api-key")), world)
         case "azure":
             site = _site(one, keys, Address.parse(one.url), in_header("api-key"))
-            return AzureProvider(site, world, api_version=one.api_version)
+            secret_may_go = site.address.local or site.address.url.startswith("https:")
+            app = App.told(world.environ) if secret_may_go and site.needs_key else None
+            site = replace(site, key_fix=f"{site.key_fix} {FIX}")
+            return AzureProvider(site, world, api_version=one.api_version, app=app)
         case "vertex":
             site = _site(one, keys, vertex_address(one.region, one.url), bearer)
             named = Path(one.credentials).expanduser() if one.credentials else default_file(world.environ)

@@ -73,3 +73,21 @@ def test_another_machine_is_never_this_one_and_this_one_may_be_a_way_elsewhere()
 def test_each_kind_is_made(kind):
     table = {"kind": kind, "url": "https://a.test/v1"} | ({"project": "p"} if kind == "vertex" else {})
     assert made(Settings(endpoints={"mine": table}))["mine"].id == "mine"
+
+
+def test_azure_is_asked_for_an_app_where_there_is_no_key_and_never_over_plain_http():
+    app = {"AZURE_TENANT_ID": "t", "AZURE_CLIENT_ID": "c", "AZURE_CLIENT_SECRET": "app-secret"}
+    at = {"AZURE_OPENAI_ENDPOINT": "https://me.openai.azure.com"}
+    assert list(made(settings(**at), app)["azure"].keys()) == [""]
+    assert list(made(settings(**at), {**app, "AZURE_OPENAI_API_KEY": "k-0123456789"})["azure"].keys()) == [
+        "k-0123456789"
+    ]
+    assert list(made(settings(**at), {})["azure"].keys()) == []
+    assert list(made(settings(AZURE_OPENAI_ENDPOINT="http://azure.lan"), app)["azure"].keys()) == []
+    assert Upstreams.secrets(app) == ["app-secret"]
+
+
+def test_vertex_asks_the_metadata_server_of_a_machine_of_googles():
+    there = {"GCE_METADATA_HOST": "127.0.0.1:1"}
+    assert list(made(settings(VERTEX_PROJECT="p"), there)["vertex"].keys()) == [""]
+    assert list(made(settings(VERTEX_PROJECT="p"), {"NO_GCE_CHECK": "true"})["vertex"].keys()) == []

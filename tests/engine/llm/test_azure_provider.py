@@ -1,44 +1,73 @@
 """Azure OpenAI in both its forms, against a server that has its addresses, its header and its filters."""
 
 import json
+from dataclasses import replace
+from urllib.parse import parse_qsl
 
 import pytest
 
-from engine.kernel.errors import ProviderAuth, ProviderRejected, ProviderUnavailable
+from engine.kernel.errors import InvalidConfig, ProviderAuth, ProviderRejected, ProviderUnavailable
 from engine.kernel.world import World
 from engine.llm.answering import gathered
 from engine.llm.endpoints import deployments_in
 from engine.llm.messages import ChatMessage, ChatRequest, EmbeddingRequest, Sampling
 from engine.llm.model import Model
+from engine.llm.providers.azure.entra import App
 from engine.llm.providers.azure.provider import AzureProvider, base_of
 from engine.llm.providers.site import Site, in_header
 from engine.llm.wire import Address
-from tests.servers.loopback import Raw, Status
+from tests.servers.loopback import Answer, Raw, Received, Status
 from tests.servers.scripted_azure import ScriptedAzure, filtered
 from tests.servers.scripted_openai import vector
+from tests.support import FixedWorld
 
 KEY = "azure-right-0123456789"
 NAMES = {"my-chat": "gpt-4o", "my-thinker": "gpt-5-mini", "my-vectors": "text-embedding-3-small"}
 ASK = ChatRequest("auto", (ChatMessage.of("user", "one two"),), Sampling(max_tokens=9))
 
 
+class Azure(ScriptedAzure):
+    """It has Entra ID beside it: `forms` are what its token service was asked, `refuses` what it says in place of a
+    token. A token is taken where a key is, while it is the newest."""
+
+    def __init__(self) -> None:
+        super().__init__(NAMES, key=KEY)
+        self.forms: list[dict[str, str]] = []
+        self.refuses: Status | None = None
+        self.role = True
+
+    async def answer(self, request: Received, answer: Answer) -> None:
+        if request.path == "/my-tenant/oauth2/v2.0/token":
+            self.forms.append(dict(parse_qsl(request.raw.decode())))
+            if self.refuses:
+                return await answer.whole(self.refuses.body, self.refuses.code)
+            token = f"entra-token-{len(self.forms)}"
+            return await answer.whole({"token_type": "Bearer", "expires_in": 3599, "access_token": token})
+        if self.role and request.headers.get("authorization") == f"Bearer entra-token-{len(self.forms)}":
+            assert "api-key" not in request.headers
+            request = replace(request, headers={**request.headers, "api-key": KEY})
+        return await super().answer(request, answer)
+
+
 @pytest.fixture
 def server():
-    with ScriptedAzure(NAMES, key=KEY) as running:
+    with Azure() as running:
         yield running
 
 
-def azure(url: str, *, version: str = "", given: str = "", key: str = KEY) -> AzureProvider:
+def azure(
+    url: str, *, version: str = "", given: str = "", key: str = KEY, world: World | None = None, app: App | None = None
+) -> AzureProvider:
     site = Site(
         "azure",
         "Azure OpenAI",
         Address.parse(url),
-        lambda: [key],
+        lambda: [key] if key else [],
         authorize=in_header("api-key"),
         given=deployments_in(given),
         catalog="azure",
     )
-    return AzureProvider(site, World.real({}), api_version=version)
+    return AzureProvider(site, world or World.real({}), api_version=version, app=app)
 
 
 async def model(provider: AzureProvider, name: str = "my-chat") -> Model:
@@ -131,3 +160,81 @@ async def test_the_filter_and_a_wrong_name_are_said_and_an_error_after_the_start
     with pytest.raises(ProviderUnavailable, match="oops"):
         await anext(chunks)  # nothing came before it: another may still be asked
     await provider.close()
+
+
+# Entra ID
+
+
+def environ(server: Azure, **more: str) -> dict[str, str]:
+    told = {"AZURE_TENANT_ID": "my-tenant", "AZURE_CLIENT_ID": "my-app", "AZURE_CLIENT_SECRET": "app-secret"}
+    return {**told, "AZURE_AUTHORITY_HOST": server.url, **more}
+
+
+@pytest.fixture
+async def signed(server):
+    world = FixedWorld()
+    provider = azure(server.url, key="", world=world.world, app=App.told(environ(server)))
+    yield provider, world
+    await provider.close()
+
+
+async def ask(provider: AzureProvider) -> str:
+    [key] = provider.keys()
+    return gathered([chunk async for chunk in provider.chat(ASK, Model("azure", "my-chat"), key)]).text
+
+
+async def test_without_a_key_an_app_asks_with_a_token_that_is_kept_until_it_ends(server, signed):
+    provider, world = signed
+    assert [one.name for one in await provider.models()] == list(NAMES)
+    assert await ask(provider) == "You said: one two"
+    vectors = await provider.embed(EmbeddingRequest("x", ("a",)), Model("azure", "my-vectors"))
+    assert vectors.vectors == (tuple(vector("a")),)
+    assert server.forms == [
+        {
+            "grant_type": "client_credentials",
+            "client_id": "my-app",
+            "client_secret": "app-secret",
+            "scope": "https://cognitiveservices.azure.com/.default",
+        }
+    ]
+    world.move(3400)
+    assert await ask(provider) == "You said: one two"
+    assert len(server.forms) == 2
+
+
+async def test_a_key_is_taken_before_the_app(server):
+    provider = azure(server.url, app=App.told(environ(server)))
+    assert await ask(provider) == "You said: one two"
+    assert server.forms == []
+    await provider.close()
+
+
+async def test_an_app_that_is_not_known_is_said_without_its_secret(server, signed):
+    said = "AADSTS7000215: Invalid client secret provided: app-secret."
+    server.refuses = Status(401, {"error": "invalid_client", "error_description": said})
+    with pytest.raises(
+        ProviderAuth, match=r"no token to the app my-app\. .*AADSTS7000215.*\[key\].*has expired"
+    ) as caught:
+        await ask(signed[0])
+    assert "app-secret" not in f"{caught.value} {caught.value.details}"
+
+
+async def test_an_app_without_the_role_is_said_and_asked_for_anew(server, signed):
+    provider, _ = signed
+    server.role = False
+    with pytest.raises(ProviderAuth, match=r"refused the token of the app my-app.*Cognitive Services OpenAI User"):
+        await ask(provider)
+    server.role = True
+    assert await ask(provider) == "You said: one two"
+    assert len(server.forms) == 2
+
+
+def test_an_app_is_what_the_environment_names_whole_and_safe(server):
+    app = App.told(environ(server, AZURE_AUTHORITY_HOST=""))
+    assert app is not None
+    assert (app.authority, "app-secret" in repr(app)) == ("https://login.microsoftonline.com", False)
+    assert App.told(environ(server, AZURE_CLIENT_SECRET="")) is None
+    with pytest.raises(InvalidConfig, match="no tenant"):
+        App.told(environ(server, AZURE_TENANT_ID="../x"))
+    with pytest.raises(InvalidConfig, match="not https"):
+        App.told(environ(server, AZURE_AUTHORITY_HOST="http://login.example"))
