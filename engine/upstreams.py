@@ -10,6 +10,7 @@ from engine.kernel.world import World
 from engine.keys.environment import VARIABLES
 from engine.keys.service import Keys
 from engine.llm.endpoints import Endpoint, Given, deployments_in, read_endpoints
+from engine.llm.pictures import Pictures
 from engine.llm.ports import KeptAt, KeySource, Provider, no_keys
 from engine.llm.providers.anthropic.provider import VERSION, AnthropicProvider, messages_address
 from engine.llm.providers.azure.entra import FIX, SECRET, App
@@ -64,7 +65,8 @@ class Upstreams:
     def providers(self, keys: Keys, world: World, logs: Path) -> Mapping[str, Provider]:
         """The providers in the order in which they are shown. Raises InvalidConfig for an address that is none."""
         settings = self.settings
-        found: list[Provider] = [OllamaProvider(world, base_url=settings.ollama_url)]
+        pictures = Pictures(world, "no" if settings.local_only else settings.fetch_pictures)
+        found: list[Provider] = [OllamaProvider(world, base_url=settings.ollama_url, pictures=pictures)]
         source, kept = _keys_of(keys, "openai", settings.openai_url)
         found.append(OpenAIProvider.openai(source, world, base_url=settings.openai_url, kept=kept))
         source, kept = _keys_of(keys, "anthropic", settings.anthropic_url)

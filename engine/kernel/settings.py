@@ -166,6 +166,12 @@ class Settings:
         "http://127.0.0.1:11434", "providers.ollama.url", _url, "Where Ollama is.",
         "OLLAMA_BASE_URL",
     )  # fmt: skip
+    fetch_pictures: str = _setting(
+        "no", "providers.ollama.fetch_pictures", _choice("no", "public", "any"),
+        "Which pictures that a prompt only names are fetched for Ollama, which does not do it itself: none, those on"
+        " the open internet, or also those on this machine and its network; none where `routing.local_only` is set.",
+        "CIRCUIT_BREAKER_FETCH_PICTURES",
+    )  # fmt: skip
     openai_url: str = _setting(
         "https://api.openai.com/v1", "providers.openai.url", _url, "Base address of OpenAI's API.",
         "OPENAI_BASE_URL",

@@ -22,11 +22,12 @@ _HIGH_WATER = 256 * 1024
 
 
 class Origin(NamedTuple):
-    """Whom a connection is to."""
+    """Whom a connection is to. `at` is the IP address that is connected to, where it was looked up before."""
 
     scheme: str
     host: str
     port: int
+    at: str = ""
 
 
 class TransportError(Exception):
@@ -107,7 +108,7 @@ class Transport:
         try:
             async with asyncio.timeout(self._connect_s):
                 _, made = await asyncio.get_running_loop().create_connection(
-                    _Connection, origin.host, origin.port, happy_eyeballs_delay=0.25, **cast("Any", secure)
+                    _Connection, origin.at or origin.host, origin.port, happy_eyeballs_delay=0.25, **cast("Any", secure)
                 )
         except TimeoutError as error:
             raise ConnectTooSlow(f"no connection within {self._connect_s:g} s") from error

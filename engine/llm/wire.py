@@ -126,10 +126,10 @@ def _bad_address(text: str) -> InvalidConfig:
     )
 
 
-def _origin(address: Address) -> Origin:
+def _origin(address: Address, at: str) -> Origin:
     url = urlsplit(address.url)
     host = (url.hostname or "").encode("idna").decode()
-    return Origin(url.scheme, host, url.port or (443 if url.scheme == "https" else 80))
+    return Origin(url.scheme, host, url.port or (443 if url.scheme == "https" else 80), at)
 
 
 def is_loopback(host: str) -> bool:
@@ -177,13 +177,15 @@ class Wire:
         unreachable_fix: str = "",
         auth_fix: str = "",
         kept: KeptAt = not_told,
+        at: str = "",
     ) -> None:
+        """`at` is the IP address to connect to, where it was looked up before."""
         self.address = address
         self.deadlines = deadlines
         self._provider, self._title, self._world = provider, title, world
         self._authorize, self._headers = authorize, dict(headers or {})
         self._unreachable_fix, self._auth_fix, self._kept = unreachable_fix, auth_fix, kept
-        self._origin = _origin(address)
+        self._origin = _origin(address, at)
         self._transport: Transport | None = None
         self._heads: dict[tuple[Any, ...], bytes] = {}  # the same for all requests to a model with a key
         self._secrets: dict[str, None] = {}  # what was sent as a key lately, to be kept out of errors
@@ -208,6 +210,10 @@ class Wire:
     async def get_text(self, path: str, *, within_s: float | None = None) -> str:
         """What is at `path`, whatever it is: a secret perhaps, so no error shows any of it."""
         return (await self._whole(_Ask("GET", path, None, "*/*"), within_s)).decode("utf-8", "replace")
+
+    async def get_bytes(self, path: str, *, accept: str, most: int, within_s: float) -> bytes:
+        """What is at `path`, of a media type like `image/*`, and of so many bytes at most."""
+        return await self._whole(_Ask("GET", path, None, accept), within_s, most)
 
     async def post_form(
         self,
@@ -388,14 +394,14 @@ class Wire:
         received = await self._whole(ask, within_s)
         return self.parsed(received, model=ask.model) if received or ask.method == "GET" else None
 
-    async def _whole(self, ask: "_Ask", within_s: float | None) -> bytes:
+    async def _whole(self, ask: "_Ask", within_s: float | None, most: int = MOST_BODY_BYTES) -> bytes:
         received = bytearray()
         try:
             async with asyncio.timeout(within_s), aclosing(self._bytes(ask)) as chunks:
                 async for chunk in chunks:
                     received += chunk
-                    if len(received) > MOST_BODY_BYTES:
-                        raise self.broken(f"Its answer is longer than {MOST_BODY_BYTES:,} bytes.", model=ask.model)
+                    if len(received) > most:
+                        raise self.broken(f"Its answer is longer than {most:,} bytes.", model=ask.model)
         except TimeoutError:
             raise self._late(f"It gave no whole answer within {within_s:g} s.", ask.model) from None
         return bytes(received)
@@ -499,6 +505,8 @@ class Wire:
         if kind == "text/html":
             page = _page(await self._problem(answer), _header(answer, b"server"))
             raise self.broken(f"{self.address.url} answered with a web page{page}.", model=model)
+        if accept.endswith("/*") and accept != "*/*" and not kind.startswith(accept[:-1]):
+            raise self.broken(f"What is there is {shown(kind) if kind else 'of no kind'}, not {accept}.", model=model)
         if accept == "text/event-stream" and kind == "application/json":
             problem = await self._problem(answer)
             if isinstance(problem, Mapping) and problem.get("error"):

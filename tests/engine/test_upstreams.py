@@ -5,10 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from engine.kernel.errors import InvalidConfig
+from engine.kernel.errors import InvalidConfig, ProviderRejected
 from engine.kernel.settings import Settings, load
 from engine.keys.memory import MemoryKeys
 from engine.keys.service import Keys
+from engine.llm.messages import ChatMessage, ChatRequest, Image
+from engine.llm.model import Model
 from engine.llm.ports import Provider
 from engine.store.memory.store import MemoryStore
 from engine.upstreams import Upstreams
@@ -91,3 +93,15 @@ def test_vertex_asks_the_metadata_server_of_a_machine_of_googles():
     there = {"GCE_METADATA_HOST": "127.0.0.1:1"}
     assert list(made(settings(VERTEX_PROJECT="p"), there)["vertex"].keys()) == [""]
     assert list(made(settings(VERTEX_PROJECT="p"), {"NO_GCE_CHECK": "true"})["vertex"].keys()) == []
+
+
+async def test_pictures_are_fetched_as_the_settings_say_and_never_where_prompts_must_stay():
+    request = ChatRequest("x", (ChatMessage("user", (Image("http://127.0.0.1:1/a.png"),)),))
+    for environ, why in (
+        ({}, "nothing is fetched"),
+        ({"CIRCUIT_BREAKER_FETCH_PICTURES": "public"}, "not on the open internet"),
+        ({"CIRCUIT_BREAKER_FETCH_PICTURES": "any"}, "refused"),
+        ({"CIRCUIT_BREAKER_FETCH_PICTURES": "any", "CIRCUIT_BREAKER_LOCAL_ONLY": "yes"}, "nothing is fetched"),
+    ):
+        with pytest.raises(ProviderRejected, match=why):
+            await anext(aiter(made(settings(**environ))["ollama"].chat(request, Model("ollama", "llava"))))

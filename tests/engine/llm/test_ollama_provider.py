@@ -34,11 +34,13 @@ from engine.llm.messages import (
     Usage,
 )
 from engine.llm.model import FREE, Model
+from engine.llm.pictures import Pictures
 from engine.llm.ports import Provider
 from engine.llm.providers.ollama.provider import OllamaProvider, ollama_address
 from engine.llm.wire import Deadlines
 from tests.servers.fake_ollama import FakeModel, FakeOllama, Reply
 from tests.servers.loopback import BreakWith, Drip, Drop, EndEarly, Garbage, Raw, Stall, Status
+from tests.servers.picture_host import PNG, PictureHost
 
 CODER = FakeModel("qwen2.5-coder:3b")
 THINKER = FakeModel("qwen3:4b", "qwen3", ["completion", "tools", "thinking"])
@@ -274,9 +276,18 @@ async def test_tool_choice_is_kept_by_what_is_offered(server, ollama):
 
 @pytest.mark.parametrize("url", ["https://example.com/a.png", "data:image/png;base64,???", "data:image/svg+xml,<svg/>"])
 async def test_a_picture_that_would_have_to_be_fetched_is_refused(server, ollama, url):
-    with pytest.raises(ProviderRejected, match="fetches none"):
+    with pytest.raises(ProviderRejected, match="Send the picture itself"):
         await answer(ollama, ChatRequest("auto", (ChatMessage("user", (Image(url),)),)))
     assert server.asked("/api/chat") == []
+
+
+async def test_a_picture_is_fetched_where_that_is_allowed(server):
+    with PictureHost() as elsewhere:
+        ollama = OllamaProvider(World.real({}), base_url=server.url, pictures=Pictures(World.real({}), "any"))
+        await answer(ollama, ChatRequest("auto", (ChatMessage("user", (Image(f"{elsewhere.url}/a.png"),)),)))
+        await ollama.close()
+    [body] = server.asked("/api/chat")
+    assert body["messages"][0]["images"] == [base64.b64encode(PNG).decode()]
 
 
 # The window

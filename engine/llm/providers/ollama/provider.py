@@ -28,6 +28,7 @@ from engine.llm.messages import (
     Usage,
 )
 from engine.llm.model import FREE, Ability, Model
+from engine.llm.pictures import Pictures
 from engine.llm.ports import Progress
 from engine.llm.providers.ollama.answers import chunks_in, is_last, reason_of, usage_of
 from engine.llm.providers.ollama.requests import chat_body, generate_body, notes_of, options_of
@@ -62,8 +63,10 @@ class OllamaProvider:
         base_url: str = OLLAMA_URL,
         most_context: int | None = None,
         deadlines: Deadlines = LOCAL,
+        pictures: Pictures | None = None,
     ) -> None:
         """Raises InvalidConfig for a bad address; `OLLAMA_HOST`'s spellings are understood."""
+        self._pictures = pictures or Pictures(world)
         self._address = ollama_address(base_url)
         self._world, self._most_context = world, most_context
         self._details: dict[str, Mapping[str, Any]] = {}  # what /api/show says of each digest
@@ -115,6 +118,8 @@ class OllamaProvider:
         return tuple(models)
 
     async def chat(self, request: ChatRequest, model: Model, key: str = "") -> AsyncGenerator[Chunk, None]:
+        if request.has_images:
+            request = await self._pictures.inside(request, self.id, model.name)
         options = options_of(request)
         options.setdefault("num_ctx", self._window(request, model))
         if request.fill is not None:

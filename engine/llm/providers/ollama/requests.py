@@ -144,7 +144,7 @@ def _arguments(text: str) -> Mapping[str, Any]:
 
 
 def _image(image: Image, model: Model) -> str:
-    """The base64 of a `data:` URL. Ollama fetches no pictures, and we do not either."""
+    """The base64 of a `data:` URL; Ollama fetches no pictures."""
     head, _, data = image.url.partition(",")
     if head.startswith("data:") and head.endswith(";base64"):
         try:
@@ -155,7 +155,7 @@ def _image(image: Image, model: Model) -> str:
             return data
     raise ProviderRejected(
         f"Ollama cannot take the picture {shown(image.url, 40)}.",
-        why="It takes pictures only with the request, as `data:image/…;base64,…`, and fetches none.",
-        fix="Send the picture itself, or use a model of a provider that fetches pictures.",
+        why="It takes pictures only with the request, as `data:image/…;base64,…`.",
+        fix="Send the picture itself, or use a model of another provider.",
         details={"provider": "ollama", "model": model.name},
     )
