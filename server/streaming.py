@@ -18,6 +18,7 @@ from engine.kernel.caller import Caller
 from engine.kernel.errors import CircuitBreakerError
 from engine.llm.answering import Answer, Completion
 from engine.llm.messages import Noted
+from engine.llm.service import WARNINGS
 from server.errors import bug
 from server.protocol import Limits, agent_of
 
@@ -114,7 +115,7 @@ def headers_of(answer: Answer, notes: Sequence[Noted] = (), others: Sequence[Ans
     costs = [one.record.cost_usd if one.record else None for one in (answer, *others)]
     told = [one for one in costs if one is not None]
     cost = sum(told, Decimal(0)) if len(told) == len(costs) else None
-    dropped = [note.text for note in notes if note.code in ("dropped", "repaired", "emulated", "cut")]
+    dropped = [note.text for note in notes if note.code in WARNINGS]
     return (
         {
             "x-cb-model": answer.model.name.encode("ascii", "replace").decode(),

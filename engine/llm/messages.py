@@ -234,7 +234,8 @@ class Noted:
     """Something to know about the answer that is no part of it; it does not count as its beginning.
 
     `code` is for programs: `dropped` (a parameter that this model does not take was left out), `repaired` (the request
-    was changed and sent once more), `loading` (the model is being loaded), `cut` (a prompt was probably cut), `hedged`.
+    was changed and sent once more), `loading` (the model is being loaded), `cut` (a prompt was probably cut), `hedged`,
+    `mismatch` (the answer is not of the form that was asked for).
     """
 
     code: str

@@ -47,6 +47,7 @@ from engine.llm.priors import Priors
 from engine.llm.remembered import Remembered, too_much
 from engine.llm.routing import Decision, Needs, Policy, choose, decide, decide_embedding
 from engine.llm.routing.policies import BUILT_IN
+from engine.llm.schemas import checked, wants_json
 from engine.llm.shared import Shared
 from engine.llm.standings import Standings
 from engine.llm.tool_loops import ToolLoops
@@ -55,7 +56,7 @@ from engine.store.ports import Journal, RequestRecord
 
 FIRST_ROUND_S = 5.0
 MOST_INPUTS = 2048  # of one embedding request
-WARNINGS = ("dropped", "repaired", "emulated", "cut", "hedged")  # notes that belong into the log
+WARNINGS = ("dropped", "repaired", "emulated", "cut", "hedged", "mismatch")  # notes that belong into the log
 MOST_KEPT = 100  # candidates, and as many rejected, of a decision in the log
 MEASURED_TOKENS = 8  # an answer must have so many before its speed is believed
 
@@ -226,6 +227,8 @@ class Llm:
             stream = calls_read(spoken, request.tools, self._world.new_id)
         else:
             stream = provider.chat(asked, target.model, target.key)
+        if wants_json(form := request.sampling.response_format):
+            stream = checked(stream, form)
         notes: list[Noted] = []
         try:
             async for chunk in stream:

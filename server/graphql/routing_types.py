@@ -64,7 +64,9 @@ class FailedAttemptType:
 
 @strawberry.type(name="Note", description="Something to know about an answer that is no part of it.")
 class NoteType:
-    code: str = strawberry.field(description="For programs: dropped, repaired, loading, cut, hedged, remembered.")
+    code: str = strawberry.field(
+        description="For programs: dropped, repaired, loading, cut, hedged, mismatch, remembered."
+    )
     text: str = strawberry.field(description="For people.")
 
 
