@@ -99,6 +99,13 @@ async def test_an_answer_streams_and_the_model_is_loaded_then(embedded):
 
 
 @needs_the_models
+async def test_one_answer_follows_another(embedded):
+    model = await named(embedded, TINY_NAME)
+    for _ in range(4):  # at once: the server closes its connection after each, whatever its headers say
+        assert isinstance([chunk async for chunk in embedded.chat(ASK, model)][-1], Finished)
+
+
+@needs_the_models
 async def test_a_schema_is_held(embedded):
     schema = {
         "type": "object",
