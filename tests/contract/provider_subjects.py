@@ -1,8 +1,11 @@
 """The providers, each with a server on loopback that speaks its wire format, under one form: what a model says."""
 
 import json
+import struct
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from engine.kernel.world import World
@@ -10,6 +13,8 @@ from engine.llm.endpoints import Given, deployments_in
 from engine.llm.ports import Provider
 from engine.llm.providers.anthropic.provider import AnthropicProvider
 from engine.llm.providers.azure.provider import AzureProvider
+from engine.llm.providers.embedded.parts import EMBEDDING_NAME
+from engine.llm.providers.embedded.provider import EmbeddedProvider
 from engine.llm.providers.google.provider import GoogleProvider
 from engine.llm.providers.ollama.provider import OllamaProvider
 from engine.llm.providers.openai.provider import OpenAIProvider
@@ -107,6 +112,29 @@ def _vertex(url: str, deadlines: Deadlines, *names: str) -> Provider:
     given = tuple(Given(name) for name in names)
     site = Site("vertex", "Vertex AI", Address.parse(url), lambda: [KEY], deadlines=deadlines, given=given)
     return VertexProvider(site, World.real({}), project="p-1", region="global", file=None)
+
+
+class _Embedded(EmbeddedProvider):
+    """The embedded models with children that stand in for the engines: the one to chat with speaks for the server at
+    `url`, as llama.cpp's does for itself."""
+
+    def __init__(self, url: str, deadlines: Deadlines) -> None:
+        self._folder = TemporaryDirectory()
+        logs, servers = Path(self._folder.name), Path(scripted_openai.__file__).parent
+        model = logs / "tiny.gguf"
+        model.write_bytes(b"GGUF" + struct.pack("<IQQ", 3, 0, 0))
+        model.with_suffix(".url").write_text(url, encoding="utf-8")
+        workers = servers / "standin_chat_worker.py", servers / "standin_embedding_worker.py"
+        super().__init__(World.real(), logs, gguf=model, deadlines=deadlines, workers=workers)
+
+    async def close(self) -> None:
+        await super().close()
+        self._folder.cleanup()
+
+
+def _embedded_says(server: Any, say: Say) -> None:
+    """No tiny model thinks, whatever it is asked for."""
+    _openai_says(server, replace(say, thoughts=""))
 
 
 def _azure(url: str, deadlines: Deadlines) -> Provider:
@@ -209,5 +237,15 @@ SUBJECTS: tuple[Subject, ...] = (
         _openai_error,
         "gpt-5-nano",
         "text-embedding-3-small",
+    ),
+    Subject(
+        "embedded",
+        "Embedded models",
+        lambda: scripted_openai.ScriptedOpenAI(["local"]),
+        _Embedded,
+        _embedded_says,
+        _openai_error,
+        "tiny",
+        EMBEDDING_NAME,
     ),
 )

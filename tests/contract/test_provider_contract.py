@@ -25,7 +25,10 @@ def cells() -> dict[tuple[str, str], str]:
 
 
 @pytest.mark.parametrize("feature", FEATURES)
-@pytest.mark.parametrize("subject", SUBJECTS, ids=lambda subject: subject.id)
+@pytest.mark.parametrize(
+    "subject",
+    [pytest.param(one, id=one.id, marks=[pytest.mark.local_model] * (one.id == "embedded")) for one in SUBJECTS],
+)
 async def test_a_provider_does_what_the_page_says(subject: Subject, feature: str) -> None:
     assert await measured(subject, feature) == cells()[FEATURES[feature][0], subject.title]
 

@@ -23,7 +23,7 @@ from engine.llm.providers.embedded import chat_worker, embedding_worker
 from engine.llm.providers.embedded.child import Child, ChildFailed
 from engine.llm.providers.embedded.parts import EMBEDDING_NAME, SETUP, ChatPart, Parts, find_parts
 from engine.llm.providers.openai.answers import completion, is_done
-from engine.llm.wire import LOCAL, Address, Wire, bearer
+from engine.llm.wire import LOCAL, Address, Deadlines, Wire, bearer
 
 DIMENSIONS = 384
 _BATCH = 32
@@ -40,7 +40,8 @@ class _Server:
 
 class EmbeddedProvider:
     """`logs` is a folder for the children's stderr. `gguf` is the user's model, taken instead of the tiny one;
-    `most_context` caps its window, in tokens, and `ready_s` is how long it may take to load."""
+    `most_context` caps its window, in tokens, and `ready_s` is how long it may take to load. `workers` are the files
+    that the children run, for chat and for embeddings; none takes those that come with the program."""
 
     id = "embedded"
     title = "Embedded models"
@@ -48,9 +49,18 @@ class EmbeddedProvider:
     local = True
 
     def __init__(
-        self, world: World, logs: Path, *, gguf: Path | None = None, most_context: int = 4096, ready_s: float = 120.0
+        self,
+        world: World,
+        logs: Path,
+        *,
+        gguf: Path | None = None,
+        most_context: int = 4096,
+        ready_s: float = 120.0,
+        deadlines: Deadlines = LOCAL,
+        workers: tuple[Path, Path] | None = None,
     ) -> None:
-        self._world, self._logs, self._gguf = world, logs, gguf
+        self._world, self._logs, self._gguf, self._deadlines = world, logs, gguf, deadlines
+        self._chatting, self._embedding = workers or (Path(chat_worker.__file__), Path(embedding_worker.__file__))
         self._most_context, self._ready_s = most_context, ready_s
         self._starting = asyncio.Lock()
         self._turn = asyncio.Lock()  # one question to the embedding child at a time
@@ -166,7 +176,7 @@ class EmbeddedProvider:
             if parts.chat is None:
                 raise self._absent(f"{model.name} cannot run.", parts)
             arguments = [str(parts.chat.path.absolute()), "--context", str(self._context(parts.chat))]
-            child = await self._started(chat_worker.__file__, arguments, model)
+            child = await self._started(self._chatting, arguments, model)
             self._server = _Server(child, self._wire_to(child), parts.chat)
             return self._server
 
@@ -177,8 +187,8 @@ class EmbeddedProvider:
             title=self.title,
             world=self._world,
             authorize=lambda _: bearer(child.key),
-            deadlines=LOCAL,
-            unreachable_fix=f"Try again; its log is {self._logs / _log_of(chat_worker.__file__)}.",
+            deadlines=self._deadlines,
+            unreachable_fix=f"Try again; its log is {self._logs / _log_of(self._chatting)}.",
         )
 
     # Embeddings
@@ -209,7 +219,7 @@ class EmbeddedProvider:
             except ChildFailed as failure:
                 await child.stop(at_once=True)
                 if final or failure.late:
-                    raise self._failed(failure, embedding_worker.__file__, model) from None
+                    raise self._failed(failure, self._embedding, model) from None
                 final = True
                 continue
             if "error" in answer:
@@ -223,21 +233,21 @@ class EmbeddedProvider:
                 parts = await self.parts()
                 if not parts.embedding:
                     raise self._absent(f"{model.name} cannot run.", parts)
-                self._embedder = await self._started(embedding_worker.__file__, [], model)
+                self._embedder = await self._started(self._embedding, [], model)
             return self._embedder
 
     # Children
 
-    async def _started(self, worker: str, arguments: Sequence[str], model: Model) -> Child:
+    async def _started(self, worker: Path, arguments: Sequence[str], model: Model) -> Child:
         log = self._logs / _log_of(worker)
         try:
-            return await Child.start(Path(worker), arguments, world=self._world, log=log, within_s=self._ready_s)
+            return await Child.start(worker, arguments, world=self._world, log=log, within_s=self._ready_s)
         except ChildFailed as failure:
-            if failure.kind == "import" and worker == chat_worker.__file__:
+            if failure.kind == "import" and worker == self._chatting:
                 self._does_not_load = f"The engine of the embedded models does not load: {failure.why}."
             raise self._failed(failure, worker, model) from None
 
-    def _failed(self, failure: ChildFailed, worker: str, model: Model) -> ProviderError:
+    def _failed(self, failure: ChildFailed, worker: Path, model: Model) -> ProviderError:
         kind = ProviderTimeout if failure.late else ProviderUnavailable
         fix = f"{SETUP} Then start the program again." if failure.kind == "import" else ""
         return kind(
@@ -251,8 +261,8 @@ class EmbeddedProvider:
         return ProviderUnavailable(what, why=" ".join(parts.missing), fix=parts.fix, details={"provider": self.id})
 
 
-def _log_of(worker: str) -> str:
-    return f"{Path(worker).stem}.log"
+def _log_of(worker: Path) -> str:
+    return f"{worker.stem}.log"
 
 
 def _vector(text: str) -> tuple[float, ...]:
