@@ -22,6 +22,7 @@ from engine.kernel.errors import CircuitBreakerError, Internal
 
 if TYPE_CHECKING:
     from engine.engine import Engine
+    from engine.llm.accounts import BudgetReached
     from engine.workflows.events import Notice
 
 EVERY_S = 0.1
@@ -61,6 +62,14 @@ class Announced(Message, bubble=False):
         self.notices = notices
 
 
+class BudgetsReached(Message, bubble=False):
+    """Requests took budgets to their warning or their end."""
+
+    def __init__(self, reached: "Sequence[BudgetReached]") -> None:
+        super().__init__()
+        self.reached = reached
+
+
 class Happened(Message, bubble=False):
     """Events of the engine, in order."""
 
@@ -97,8 +106,9 @@ class Bridge:
     """`open_engine` gives the engine to use; it is called on a thread, since its imports take long.
 
     `engine` is None until it is open. Whoever stands in `watchers` gets EngineReady, EngineFailed, ServerChanged,
-    Happened and Announced (at most every `every_s` seconds); who comes later finds what was said in `engine`,
-    `failure`, `server` and `served`, the last requests with the newest first. `folder` is where copies and exports go.
+    Happened, Announced and BudgetsReached (at most every `every_s` seconds); who comes later finds what was said in
+    `engine`, `failure`, `server` and `served`, the last requests with the newest first. `folder` is where copies and
+    exports go.
     """
 
     open_engine: Callable[[], "AbstractAsyncContextManager[Engine]"]
@@ -164,6 +174,8 @@ class Bridge:
                 self._tell(partial(Happened, batch))
                 if notices := [cast("Notice", event) for event in batch if is_one_of(event, "Notice")]:
                     self._tell(partial(Announced, notices))
+                if reached := [cast("BudgetReached", event) for event in batch if is_one_of(event, "BudgetReached")]:
+                    self._tell(partial(BudgetsReached, reached))
 
     async def _keep_serving(self, engine: "Engine") -> None:
         """Grant one wish after another. The last one is given up when the app ends."""

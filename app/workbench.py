@@ -19,7 +19,7 @@ from textual.screen import Screen
 from textual.widget import Widget
 
 from app.actions import EVERYWHERE, actions_of, bindings_of, shown_keys
-from app.bridge import Announced, Bridge, Ports
+from app.bridge import Announced, Bridge, BudgetsReached, Ports
 from app.clipboard import copy
 from app.screens.chat import ChatScreen
 from app.screens.place import Place
@@ -78,6 +78,17 @@ class Workbench(App[None]):
             self.notify(text, title=title, severity="warning" if notice.overdue else "information", markup=False)
         if len(notices) > MOST_TOASTS:
             self.notify(f"{len(notices)} tokens were announced; these are the last ones.")
+
+    def on_budgets_reached(self, message: BudgetsReached) -> None:
+        """Say of each budget how it stands now, and what that means."""
+        latest = {event.standing.budget.id: event.standing for event in message.reached}
+        for standing in [*latest.values()][-MOST_TOASTS:]:
+            spent = standing.state == "exhausted"
+            said = standing.message.partition(": ")[2]
+            if spent:
+                said += f" What costs is refused until {standing.until}; `circuit-breaker spend budget set` raises it."
+            title = "A budget is spent" if spent else f"A budget is at {standing.part:.0%}"
+            self.notify(said, title=title, severity="error" if spent else "warning", timeout=10, markup=False)
 
     # -- places -------------------------------------------------------------------------------------------------------
 

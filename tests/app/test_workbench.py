@@ -1,6 +1,7 @@
 """The workbench driven by its keys, on a real engine with scripted models."""
 
 import asyncio
+from decimal import Decimal
 
 from textual.pilot import Pilot
 from textual.widgets import Input, OptionList
@@ -13,10 +14,12 @@ from app.widgets.prompt import Prompt
 from app.widgets.transcript import Transcript
 from app.workbench import SCREENS, Workbench
 from engine.engine import Engine
-from engine.kernel.caller import WORKBENCH
+from engine.kernel.caller import PROGRAM, WORKBENCH
 from engine.kernel.errors import ProviderUnavailable
-from engine.llm.messages import TextDelta
-from tests.support import Gate
+from engine.llm.budgets import budget_of
+from engine.llm.messages import ChatMessage, ChatRequest, TextDelta, Usage
+from engine.llm.model import Price
+from tests.support import Gate, ScriptedProvider, model
 from tests.workbench import CODER, EMBEDDER, answer, bridge_of, providers, ready, rest, until, workbench
 
 SIZE = (140, 45)
@@ -227,6 +230,30 @@ async def test_every_screen_hears_of_a_thing_once() -> None:
             await rest(pilot)
         watching = [type(watcher).__name__ for watcher in app.bridge.watchers if watcher is not app]
         assert sorted(watching) == sorted(name for _, name in SCREENS.values())
+
+
+async def test_a_budget_that_comes_to_its_end_is_said_on_any_screen() -> None:
+    """Whoever spends it: here another program does."""
+    price = Price(Decimal(1_000_000), Decimal(0))  # a dollar a token
+    spent = [answer("x", usage=Usage(tokens)) for tokens in (700, 150, 200)]
+    cloud = ScriptedProvider("cloud", [model("cloud", "large", local=False, price=price)], spent, local=False)
+    app = workbench({**providers(), "cloud": cloud})
+    async with app.run_test(size=SIZE) as pilot:
+        await ready(pilot)
+        engine = engine_of(pilot)
+        await engine.accounts.set(budget_of("day", 1000))
+        await pilot.press("f4")
+        for expected in (0, 1, 2):
+            found = await engine.llm.chat(ChatRequest("large", (ChatMessage.of("user", "hi"),)), PROGRAM)
+            await found.whole()
+            await until(pilot, lambda expected=expected: len(app._notifications) == expected)
+            await rest(pilot)
+        warning, end = app._notifications
+        assert (warning.title, warning.severity) == ("A budget is at 85%", "warning")
+        assert warning.message == "$850.00 of $1,000.00 used today by all requests."
+        assert (end.title, end.severity) == ("A budget is spent", "error")
+        assert end.message.startswith("$1,050.00 of $1,000.00 used today by all requests. What costs is refused until ")
+        assert "`circuit-breaker spend budget set` raises it" in end.message
 
 
 async def test_jump_goes_to_a_letter() -> None:
