@@ -51,26 +51,49 @@ class ChattingSubscriptions:
         input: Annotated[ChatCompletionInput | None, about("The conversation.")] = None,
         request_id: Annotated[str | None, about("A request of the log.")] = None,
     ) -> AsyncGenerator[StreamEventType, None]:
-        engine = info.context.engine
-        if input is None:
-            yield await _over(info, request_id)
+        async with aclosing(_streamed(info, input, request_id)) as events:
+            async for event in events:
+                yield event
+
+    @strawberry.subscription(
+        description="`llmStream` as JSON texts, for clients of the original system; they select nothing of "
+        "`llmStream`, which then is this."
+    )
+    async def llm_stream_text(
+        self,
+        info: Ask,
+        input: Annotated[ChatCompletionInput | None, about("The conversation.")] = None,
+        request_id: Annotated[str | None, about("A request of the log.")] = None,
+    ) -> AsyncGenerator[str, None]:
+        async with aclosing(_streamed(info, input, request_id)) as events:
+            async for event in events:
+                if text := event.as_text():
+                    yield text
+
+
+async def _streamed(
+    info: Ask, input: ChatCompletionInput | None, request_id: str | None
+) -> AsyncGenerator[StreamEventType, None]:
+    engine = info.context.engine
+    if input is None:
+        yield await _over(info, request_id)
+        return
+    answer = await engine.llm.chat(input.request(), info.context.caller)
+    piece = _Pieces(info, answer)
+    finish = ""
+    async with aclosing(answer.chunks) as chunks:
+        yield piece.of(LlmStreamEventType.STREAM_START)
+        try:
+            async for chunk in chunks:
+                if isinstance(chunk, Finished):
+                    finish = chunk.reason
+                else:
+                    yield piece.chunk(chunk)
+        except CircuitBreakerError as error:
+            yield piece.failed(error)
             return
-        answer = await engine.llm.chat(input.request(), info.context.caller)
-        piece = _Pieces(info, answer)
-        finish = ""
-        async with aclosing(answer.chunks) as chunks:
-            yield piece.of(LlmStreamEventType.STREAM_START)
-            try:
-                async for chunk in chunks:
-                    if isinstance(chunk, Finished):
-                        finish = chunk.reason
-                    else:
-                        yield piece.chunk(chunk)
-            except CircuitBreakerError as error:
-                yield piece.failed(error)
-                return
-        assert answer.record is not None  # it is over
-        yield _end(piece.of(LlmStreamEventType.STREAM_END), answer.record, finish)
+    assert answer.record is not None  # it is over
+    yield _end(piece.of(LlmStreamEventType.STREAM_END), answer.record, finish)
 
 
 class _Pieces:

@@ -18,6 +18,7 @@ from engine.llm.messages import ChatMessage, ChatRequest, Image, Part, Role, Sam
 from engine.store.ports import RequestRecord
 from server.bodies import Extension, Loose, read
 from server.graphql.routing_types import DecisionType, NoteType, notes_of
+from server.graphql.scalars import json_text
 from server.graphql.spending_types import TokenUsageType
 from server.graphql.words import enum
 
@@ -313,3 +314,25 @@ class StreamEventType:
     @strawberry.field(description="The same as `isComplete`.")
     def finished(self) -> bool:
         return self.event_type in _LAST
+
+    def as_text(self) -> str:
+        """The event as the original system's server wrote it: a chunk of OpenAI's, or an error; empty for what it did
+        not have."""
+        match self.event_type:
+            case LlmStreamEventType.STREAM_ERROR:
+                return json_text({"type": "error", "error": self.error})
+            case LlmStreamEventType.NOTE:
+                return ""
+            case LlmStreamEventType.STREAM_START:
+                delta: dict[str, object] = {"role": "assistant", "content": ""}
+            case LlmStreamEventType.FUNCTION_CALL if self.tool_call:
+                call = self.tool_call
+                function = {"name": call.name, "arguments": call.arguments}
+                delta = {"tool_calls": [{"index": call.index, "id": call.id, "type": "function", "function": function}]}
+            case LlmStreamEventType.REASONING_DELTA:
+                delta = {"reasoning_content": self.reasoning}
+            case _:
+                delta = {} if self.delta is None else {"content": self.delta}
+        ended = self.event_type is LlmStreamEventType.STREAM_END
+        choice = {"index": 0, "delta": delta, "finish_reason": (self.finish_reason or "stop") if ended else None}
+        return json_text({"type": "chunk", "data": {"id": self.request_id, "model": self.model, "choices": [choice]}})

@@ -1,5 +1,6 @@
 """Names of input fields in either case: `workflow_id` is read as `workflowId`, `fromPlaces` as `from_places`. And names
-of input types in any: clients of the original system write `LlmchatCompletionInput`, as its server spelled it.
+of input types in any: clients of the original system write `LlmchatCompletionInput`, as its server spelled it. And
+subscriptions whose fields they select nothing of, since there these were strings: `llmStream` is then `llmStreamText`.
 
 Only names of input types are looked at; what is inside a JSON scalar is the user's own.
 """
@@ -10,6 +11,7 @@ from typing import Any
 from graphql import (
     ArgumentNode,
     DocumentNode,
+    FieldNode,
     GraphQLInputObjectType,
     GraphQLList,
     GraphQLNonNull,
@@ -51,6 +53,20 @@ def respelled(document: DocumentNode, schema: GraphQLSchema) -> DocumentNode:
     info = TypeInfo(schema)
 
     class Respell(Visitor):
+        def enter_field(self, node: FieldNode, *_: object) -> FieldNode | None:
+            text = f"{node.name.value}Text"
+            if node.selection_set is not None or info.get_parent_type() is not schema.subscription_type:
+                return None
+            if schema.subscription_type is None or text not in schema.subscription_type.fields:
+                return None
+            return FieldNode(
+                alias=node.alias or node.name,
+                name=NameNode(value=text, loc=node.name.loc),
+                arguments=node.arguments,
+                directives=node.directives,
+                loc=node.loc,
+            )
+
         def enter_variable_definition(self, node: VariableDefinitionNode, *_: object) -> VariableDefinitionNode | None:
             kind = _typed(node.type, schema)
             if kind is node.type:

@@ -1,6 +1,7 @@
 """Providers, requests, costs and budgets: queries, mutations and subscriptions; a part of `operations`."""
 
 from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
 from datetime import date, datetime, timedelta
 from typing import Annotated
 
@@ -220,15 +221,34 @@ class SpendingSubscriptions:
         app: Annotated[str | None, about("Only those of this app.")] = None,
         user_id: _User = None,
     ) -> AsyncGenerator[CostUpdateType, None]:
-        engine = info.context.engine
-        wanted = app or user_id
-        with engine.bus.subscribe(RequestEnded, BudgetReached) as happened:
-            async for event in happened:
-                if not isinstance(event, RequestEnded | BudgetReached):
-                    continue  # missed some: each update has the sum of the day, and `requests` leaves none out
-                whose = event.record.app if isinstance(event, RequestEnded) else event.standing.budget.app or wanted
-                if wanted in (None, whose):
-                    yield _update(event, float(await engine.llm.spent_today()), engine.world.now())
+        async with aclosing(_updates(info, app or user_id)) as updates:
+            async for update in updates:
+                yield update
+
+    @strawberry.subscription(
+        description="`costUpdates` as JSON texts, for clients of the original system; they select nothing of "
+        "`costUpdates`, which then is this."
+    )
+    async def cost_updates_text(
+        self,
+        info: Ask,
+        app: Annotated[str | None, about("Only those of this app.")] = None,
+        user_id: _User = None,
+    ) -> AsyncGenerator[str, None]:
+        async with aclosing(_updates(info, app or user_id)) as updates:
+            async for update in updates:
+                yield update.as_text()
+
+
+async def _updates(info: Ask, wanted: str | None) -> AsyncGenerator[CostUpdateType, None]:
+    engine = info.context.engine
+    with engine.bus.subscribe(RequestEnded, BudgetReached) as happened:
+        async for event in happened:
+            if not isinstance(event, RequestEnded | BudgetReached):
+                continue  # missed some: each update has the sum of the day, and `requests` leaves none out
+            whose = event.record.app if isinstance(event, RequestEnded) else event.standing.budget.app or wanted
+            if wanted in (None, whose):
+                yield _update(event, float(await engine.llm.spent_today()), engine.world.now())
 
 
 async def _provider(info: Ask, status: ProviderStatus, restart: Sequence[str] = ()) -> LlmProviderType:

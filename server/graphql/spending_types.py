@@ -23,7 +23,7 @@ from engine.llm.spending import Report
 from engine.store.ports import RequestRecord, SpendSums
 from server.graphql.machine_types import ModelType
 from server.graphql.running_types import PageInfoType
-from server.graphql.scalars import timestamp
+from server.graphql.scalars import json_text, timestamp
 from server.graphql.words import enum
 
 
@@ -380,6 +380,27 @@ class CostUpdateType:
     @strawberry.field(description="The same as `details`.")
     def metadata(self) -> JSON:
         return self._facts()
+
+    def as_text(self) -> str:
+        """The update as the original system's server wrote it."""
+        if self.budget:
+            return json_text(
+                {
+                    "type": "budget_warning",
+                    "user_id": self.user_id,
+                    "percentage_used": self.budget.percentage_used,
+                    "message": self.budget.message,
+                }
+            )
+        return json_text(
+            {
+                "type": "cost_update",
+                "user_id": self.user_id,
+                "cost_delta": self.cost_delta,
+                "total_cost": self.total_cost,
+                "timestamp": self.timestamp,
+            }
+        )
 
     def _facts(self) -> JSON:
         facts = {"provider": self.provider, "model": self.model, "requestId": self.request_id}

@@ -1,10 +1,12 @@
 """Documents about models, as clients of the original system send them: its schema check, its two SDKs, its examples."""
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
 import pytest
 
+from engine.llm.budgets import budget_of
 from engine.llm.service import RequestEnded
 from tests.server.graphql.test_graphql_chatting import conversation
 from tests.server.graphql.test_graphql_subscriptions import client
@@ -121,3 +123,42 @@ async def test_a_stream_is_followed_with_the_fields_of_the_sdk(app: Served) -> N
         first = (await one.hear())["payload"]["data"]["llmStream"]
     assert first["id"]
     assert first["finished"] is False
+
+
+async def test_a_stream_that_nothing_is_selected_of_comes_as_texts(app: Served) -> None:
+    """As the original system's own operation files have it: there the field was a string."""
+    async with client(app) as one:
+        document = "subscription($i: LlmChatCompletionInput) { llmStream(input: $i) }"
+        await one.subscribe("1", document, i=conversation(model="gpt-5-nano"))
+        found = []
+        while (heard := await one.hear())["type"] == "next":
+            found.append(json.loads(heard["payload"]["data"]["llmStream"]))
+    assert heard["type"] == "complete"
+    assert {one["type"] for one in found} == {"chunk"}
+    assert {one["data"]["model"] for one in found} == {"gpt-5-nano"}
+    first, *pieces, last = [one["data"]["choices"][0] for one in found]
+    assert (first["delta"], first["finish_reason"]) == ({"role": "assistant", "content": ""}, None)
+    assert "".join(piece["delta"]["content"] for piece in pieces).startswith("You said")
+    assert (last["delta"], last["finish_reason"]) == ({}, "stop")
+
+
+async def test_costs_that_nothing_is_selected_of_come_as_texts(app: Served) -> None:
+    await app.engine.accounts.set(budget_of("day", "0.001", warn_at="0.0001"))
+    async with client(app) as one:
+        await one.subscribe("1", "subscription($of: String) { mine: costUpdates(userId: $of) }", of=None)
+        while not any(RequestEnded in it._kinds for it in app.engine.bus.subscriptions):
+            await one.say(type="ping")
+            await one.hear()
+        await app.chat()
+        cost, budget = [json.loads((await one.hear())["payload"]["data"]["mine"]) for _ in range(2)]
+    assert cost.keys() == {"type", "user_id", "cost_delta", "total_cost", "timestamp"}
+    assert cost["type"] == "cost_update"
+    assert budget.keys() == {"type", "user_id", "percentage_used", "message"}
+    assert budget["type"] == "budget_warning"
+
+
+async def test_only_what_was_a_string_may_be_asked_for_without_fields(app: Served) -> None:
+    async with client(app) as one:
+        await one.subscribe("1", "subscription { tokenUpdates }")
+        heard = await one.hear()
+    assert "must have a selection of subfields" in str(heard)
