@@ -75,8 +75,3 @@ def charged(usage: Usage, price: Price | None, reported: Decimal | None = None) 
         "source": price.source,
     }
     return found | ({"asOf": price.as_of} if price.as_of else {})
-
-
-def is_free(price: Price | None) -> bool:
-    """Whether it is known that nothing is charged."""
-    return price is not None and not (price.input or price.output or price.cache_read or price.cache_write)

@@ -6,7 +6,7 @@ from datetime import date
 from decimal import Decimal
 from typing import Any, Literal, get_args
 
-from engine.store.ports import RequestRecord, SpendKey, SpendSums
+from engine.store.ports import SpendKey, SpendSums
 
 By = Literal["day", "model", "provider", "app", "workflow"]
 WAYS: tuple[By, ...] = get_args(By)
@@ -76,37 +76,7 @@ COLUMNS = (
     *("inputTokens", "cacheReadTokens", "cacheWriteTokens", "outputTokens", "counted", "costUsd", "referenceUsd"),
     *("ttftS", "durationS", "tokensPerS", "attempts", "retries", "error"),
 )
-"""Of an export of requests."""
-
-
-def row_of(record: RequestRecord) -> Mapping[str, Any]:
-    """A request as a row with COLUMNS. An unknown cost is null, and in CSV an empty cell, not a zero."""
-    usage = record.usage
-    return {
-        "id": record.id,
-        "at": record.at.isoformat(),
-        "app": record.app,
-        "face": record.face,
-        "asked": record.asked,
-        "provider": record.provider,
-        "model": record.model,
-        "key": record.key,
-        "workflow": record.workflow,
-        "token": record.token,
-        "inputTokens": usage.input,
-        "cacheReadTokens": usage.cache_read,
-        "cacheWriteTokens": usage.cache_write,
-        "outputTokens": usage.output,
-        "counted": usage.counted,
-        "costUsd": None if record.cost_usd is None else str(record.cost_usd),
-        "referenceUsd": None if record.reference_usd is None else str(record.reference_usd),
-        "ttftS": record.ttft_s,
-        "durationS": record.duration_s,
-        "tokensPerS": record.tokens_per_s,
-        "attempts": record.attempts,
-        "retries": record.retries,
-        "error": record.error,
-    }
+"""Of an export of requests. An unknown cost is an empty cell of it, not a zero."""
 
 
 def csv_lines(rows: Iterable[Mapping[str, Any]], columns: Sequence[str] = COLUMNS) -> Iterator[str]:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from engine.llm.messages import Usage
 from engine.llm.model import FREE, Price, Tier
-from engine.llm.prices import charged, cost, estimate, is_free, rates
+from engine.llm.prices import charged, cost, estimate, rates
 
 GPT_4O = Price(Decimal("2.5"), Decimal(10), cache_read=Decimal("1.25"))
 SONNET = Price(
@@ -89,12 +89,6 @@ def test_an_estimate_takes_nothing_for_cached_and_an_answer_of_the_usual_length(
     assert estimate(1_000, GPT_4O, most_output=100) == Decimal("0.0035")
     assert estimate(1_000, GPT_4O, most_output=100_000) == Decimal("0.0065")
     assert estimate(1_000, None) is None
-
-
-def test_free_is_known_to_be_free():
-    assert is_free(FREE)
-    assert not is_free(None)
-    assert not is_free(Price(Decimal(0), Decimal(0), cache_write=Decimal(1)))
 
 
 # -- for every price and usage ----------------------------------------------------------------------------------------

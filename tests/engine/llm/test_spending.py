@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from engine.kernel.errors import InvalidInput
 from engine.llm import spending
 from engine.llm.accounts import Accounts
-from engine.llm.spending import COLUMNS, WAYS, csv_lines, row_of
+from engine.llm.spending import COLUMNS, WAYS, csv_lines
 from engine.store.ports import RequestQuery, SpendKey, SpendSums
-from tests.contract.test_journal_contract import FULL, record
+from tests.contract.test_journal_contract import record
 from tests.support import NOON
 
 DAY = date(2026, 8, 1)
@@ -42,12 +42,14 @@ def test_days_come_in_order_and_the_rest_the_dearest_first():
     assert [name for name, _ in spending.report(rows, "day", DAY, DAY).groups] == ["2026-08-01", "2026-08-02"]
 
 
-def test_a_row_has_all_columns_and_an_unknown_cost_is_no_zero():
-    row = row_of(record(cost=None, **FULL))
-    assert tuple(row) == COLUMNS
-    assert row["costUsd"] is None
-    (_, line) = csv_lines([row])
-    assert dict(zip(COLUMNS, next(csv.reader([line])), strict=True))["costUsd"] == ""
+def row(**cells: object) -> dict[str, object]:
+    return {**dict.fromkeys(COLUMNS), "costUsd": "0.10", **cells}
+
+
+def test_an_unknown_cost_is_no_zero_and_a_flag_is_a_word():
+    (_, line) = csv_lines([row(costUsd=None, counted=True, inputTokens=0)])
+    found = dict(zip(COLUMNS, next(csv.reader([line])), strict=True))
+    assert (found["costUsd"], found["counted"], found["inputTokens"]) == ("", "true", "0")
 
 
 texts = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=30)
@@ -55,7 +57,7 @@ texts = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"
 
 @given(texts, texts)
 def test_csv_is_read_back_and_no_cell_is_a_formula(asked, app):
-    lines = "".join(csv_lines([row_of(record(asked=asked, app=app))]))
+    lines = "".join(csv_lines([row(asked=asked, app=app)]))
     titles, cells = csv.reader(io.StringIO(lines, newline=""))
     found = dict(zip(titles, cells, strict=True))
     assert found["asked"] in (asked, f"'{asked}")
@@ -65,7 +67,7 @@ def test_csv_is_read_back_and_no_cell_is_a_formula(asked, app):
 
 @pytest.mark.parametrize("text", ["=1+1", "+cmd|x", "@SUM(A1)", "-2+3", "\t=1"])
 def test_a_formula_gets_an_apostrophe(text):
-    (_, line) = csv_lines([row_of(record(app=text))])
+    (_, line) = csv_lines([row(app=text)])
     assert f"'{text}" in line
 
 
