@@ -2,7 +2,6 @@
 
 import gzip
 import hashlib
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,36 +13,12 @@ from pydantic import BaseModel
 
 from engine.kernel import assets
 from tests.servers.loopback import Drop, Status
-from tests.servers.scripted_openai import Reply, ScriptedOpenAI, echo, vector
+from tests.servers.scripted_openai import Reply, ScriptedOpenAI, vector
 from tests.serving import Process
 
 HELLO = [{"role": "user", "content": "Hello"}]
 
-
-@pytest.fixture(scope="module")
-def upstream() -> Iterator[ScriptedOpenAI]:
-    with ScriptedOpenAI() as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
-def process(upstream: ScriptedOpenAI, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
-    environ = {"OPENAI_BASE_URL": f"{upstream.url}/v1", "OPENAI_API_KEY": "sk-walk-0123456789"}
-    with Process(tmp_path_factory.mktemp("data"), **environ) as running:
-        yield running
-        assert running.stop() == 0
-
-
-@pytest.fixture(autouse=True)
-def _behaves(upstream: ScriptedOpenAI) -> None:
-    upstream.script.clear()
-    upstream.reply = echo
-
-
-@pytest.fixture
-def client(process: Process) -> Iterator[openai.OpenAI]:
-    with openai.OpenAI(base_url=process.openai, api_key="unused", max_retries=0) as found:
-        yield found
+pytestmark = pytest.mark.usefixtures("behaving")
 
 
 def test_openai_chat_and_stream(client: openai.OpenAI) -> None:

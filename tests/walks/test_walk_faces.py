@@ -9,7 +9,7 @@ import anthropic
 import openai
 import pytest
 
-from tests.servers.scripted_openai import Reply, ScriptedOpenAI, echo
+from tests.servers.scripted_openai import Reply, ScriptedOpenAI
 from tests.serving import Process
 
 SCHEMA = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
@@ -26,32 +26,8 @@ def weather(body: Mapping[str, Any]) -> Reply:
     )
 
 
-@pytest.fixture(scope="module")
-def upstream() -> Iterator[ScriptedOpenAI]:
-    with ScriptedOpenAI() as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
-def process(upstream: ScriptedOpenAI, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
-    environ = {"OPENAI_BASE_URL": f"{upstream.url}/v1", "OPENAI_API_KEY": "sk-walk-0123456789"}
-    with Process(tmp_path_factory.mktemp("data"), **environ) as running:
-        yield running
-        assert running.stop() == 0
-
-
 @pytest.fixture
-def client(process: Process, upstream: ScriptedOpenAI) -> Iterator[openai.OpenAI]:
-    upstream.script.clear()
-    upstream.reply = echo
-    with openai.OpenAI(base_url=process.openai, api_key="unused", max_retries=0) as found:
-        yield found
-
-
-@pytest.fixture
-def claude(process: Process, upstream: ScriptedOpenAI) -> Iterator[anthropic.Anthropic]:
-    upstream.script.clear()
-    upstream.reply = echo
+def claude(process: Process, behaving: None) -> Iterator[anthropic.Anthropic]:
     address = process.openai.removesuffix("/v1")
     with anthropic.Anthropic(base_url=address, api_key="unused", max_retries=0) as found:
         yield found
