@@ -22,7 +22,7 @@ MOST_BYTES = 20 * 1024 * 1024
 MOST_PICTURES = 20  # of one prompt
 WITHIN_S = 20.0  # for one picture
 SETTING = "providers.ollama.fetch_pictures"
-_AS_DATA = "Send the picture itself, as data:image/…;base64,…"
+_AS_DATA = "Send the picture itself, as a `data:` URL"
 _DEADLINES = Deadlines(connect_s=5.0, first_byte_s=10.0, idle_s=10.0)
 _NAT64 = IPv6Network("64:ff9b::/96")
 _STARTS = {

@@ -56,7 +56,7 @@ async def test_a_picture_is_fetched_from_the_address_that_was_looked_at(host):
 async def test_nothing_is_fetched_unless_it_is_allowed(host):
     names = Names("127.0.0.1")
     for allowed, wishes in (("no", {}), ("any", {"local_only": True})):
-        with pytest.raises(ProviderRejected, match="as data:image") as caught:
+        with pytest.raises(ProviderRejected, match="as a `data:` URL") as caught:
             await seen(Pictures(World.real({}), allowed, names), asking(f"{host.url}/a.png", **wishes))
         assert caught.value.details == {"provider": "ollama", "model": "llava"}
     assert (host.requests, names.asked) == ([], [])
@@ -114,7 +114,7 @@ def test_what_is_on_the_open_internet(address, public):
 async def test_what_is_no_picture_is_refused_and_the_model_is_not_to_blame(host, monkeypatch, said, why):
     monkeypatch.setattr(pictures, "MOST_BYTES", 100)
     host.script.append(said)
-    with pytest.raises(ProviderRejected, match=rf"(?s)cannot be given to llava.*{why}.*as data:image"):
+    with pytest.raises(ProviderRejected, match=rf"(?s)cannot be given to llava.*{why}.*as a `data:` URL"):
         await seen(Pictures(World.real({}), "any"), asking(f"{host.url}/a.png"))
 
 
