@@ -67,8 +67,8 @@ _EASY = re.compile(
 def needs_of(
     request: ChatRequest, *, same_model: str = "", emulate_tools: bool = False, local_only: bool = False
 ) -> Needs:
-    """What `request` asks of a model. `same_model` is the one that waits for its tools; `emulate_tools` and `local_only`
-    hold for all requests."""
+    """What `request` asks of a model. `same_model` is the one that waits for its tools; `emulate_tools` and
+    `local_only` hold for all requests."""
     wishes, text = request.preferences, _last_said(request)
     prompt = prompt_tokens(request)
     task, task_why = _task(request, text, prompt)
