@@ -28,7 +28,8 @@ examples:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line. 0 done, 1 failed (message on stderr), 2 wrong usage, 130 interrupted."""
-    chosen = parser().parse_args(arguments)
+    words = sys.argv[1:] if arguments is None else arguments
+    chosen = _without_command(words) or parser().parse_args(words)
     command = chosen.command or ("serve" if chosen.serve else "workbench")
     gc.disable()  # modules are made to stay: looking through them while they load only makes that take longer
     run = import_module(f"app.commands.{chosen.module or command}").run
@@ -52,21 +53,36 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def parser() -> argparse.ArgumentParser:
-    found = argparse.ArgumentParser(
+    found = _options(
         prog=PROGRAM,
         description="A terminal workbench for local AI. Without a command it opens the workbench.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
-        parents=[_common()],
     )
-    found.set_defaults(data_dir=None, config=None, store=None, json=False, no_color=False, plain=False, command=None)
-    found.set_defaults(module=None)
-    found.add_argument("--version", action=Version, nargs=0, help="show the version and end")
-    _add_server_options(found)
     commands = found.add_subparsers(dest="command", metavar="COMMAND", title="commands")
     _add_model_commands(commands)
     _add_workflow_commands(commands)
     _add_store_commands(commands)
+    return found
+
+
+def _without_command(words: Sequence[str]) -> argparse.Namespace | None:
+    """What was chosen, when there is nothing but options, and nothing wrong with them: parsers for all commands would
+    take longer to make than the options to read. None when the whole parser has to look."""
+    try:
+        chosen, rest = _options(add_help=False, allow_abbrev=False, exit_on_error=False).parse_known_args(words)
+    except argparse.ArgumentError:
+        return None
+    return None if rest else chosen
+
+
+def _options(**given: Any) -> argparse.ArgumentParser:
+    """A parser of the options that need no command."""
+    found = argparse.ArgumentParser(parents=[_common()], **given)
+    found.set_defaults(data_dir=None, config=None, store=None, json=False, no_color=False, plain=False, command=None)
+    found.set_defaults(module=None)
+    found.add_argument("--version", action=Version, nargs=0, help="show the version and end")
+    _add_server_options(found)
     return found
 
 
