@@ -23,7 +23,7 @@ from engine.llm.messages import Usage
 from engine.store.ports import RequestQuery, RequestRecord
 from engine.store.sqlite import journal
 from engine.store.sqlite.migrations import m0003_spending
-from engine.store.sqlite.rows import marks
+from engine.store.sqlite.statements import marks
 from engine.store.sqlite.store import SqliteStore
 
 NOW = datetime(2026, 8, 1, 12, tzinfo=UTC)

@@ -1,4 +1,5 @@
-"""The only place that builds: settings -> adapters -> services.
+"""The only place that builds what answers of models need: settings -> adapters -> services. `engine.rooms` builds the
+other rooms on top of it.
 
 What is made here is taken apart here, in the opposite order.
 """
@@ -13,10 +14,6 @@ from pathlib import Path
 
 import orjson
 
-from engine.agents.service import Agents
-from engine.chats.service import Chats
-from engine.doctor import Doctor
-from engine.jobs.runner import Runner
 from engine.kernel import assets, folders
 from engine.kernel.bus import Bus
 from engine.kernel.errors import InvalidConfig, InvalidInput, StoreCorrupt, StoreUnavailable
@@ -29,7 +26,6 @@ from engine.keys.service import Keys
 from engine.llm.accounts import Accounts
 from engine.llm.catalog import Catalog
 from engine.llm.discovery import Discovery
-from engine.llm.fits import Fits
 from engine.llm.health import REMEMBERED
 from engine.llm.library import Library
 from engine.llm.ports import Provider
@@ -37,17 +33,12 @@ from engine.llm.priors import Priors
 from engine.llm.routing.policies import DIALS, read_policies, with_dial
 from engine.llm.service import Llm
 from engine.llm.votes import Votes
-from engine.store.memory.store import MemoryStore
 from engine.store.ports import Store
 from engine.store.sqlite import copies
 from engine.store.sqlite.store import SqliteStore
 from engine.upstreams import Upstreams
-from engine.workflows.clockwork import Clockwork
-from engine.workflows.migrations import Migrations
-from engine.workflows.reports import Analytics
-from engine.workflows.service import Workflows
 
-__all__ = ["Parts", "build", "copies", "database_file", "database_path", "open_file"]
+__all__ = ["Parts", "build", "copies", "database_file", "database_path", "ended", "open_file"]
 
 log = logging.getLogger("engine")
 DATABASE = "circuit-breaker.db"
@@ -56,32 +47,27 @@ KEYS_WITHIN_S = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """Everything that was built."""
+    """What was built. `addresses` is where each provider is asked."""
 
     loaded: Loaded
     data_dir: Path
     world: World
     bus: Bus
     store: Store
+    keys: Keys
+    addresses: Mapping[str, str]
     provider_keys: ProviderKeys
     llm: Llm
-    fits: Fits
     library: Library
     accounts: Accounts
-    workflows: Workflows
-    migrations: Migrations
-    analytics: Analytics
-    chats: Chats
-    agents: Agents
-    doctor: Doctor
 
 
 @asynccontextmanager
 async def build(
     loaded: Loaded, world: World, redactor: Redactor, providers: Mapping[str, Provider] | None = None
 ) -> AsyncIterator[Parts]:
-    """Build all services on the store that the settings name, with the example workflows in it, and watch the
-    providers until the block is left: those of the settings, or the ones that are given.
+    """Build the services on the store that the settings name, and watch the providers until the block is left: those
+    of the settings, or the ones that are given.
 
     Raises StoreUnavailable, StoreCorrupt and InvalidConfig.
     """
@@ -120,10 +106,8 @@ async def build(
             providers, catalog, discovery, store.journal, bus, world, policies, _priors, votes, accounts,
             emulate_tools=settings.emulate_tools, local_only=settings.local_only,
         )  # fmt: skip
-        workflows = Workflows(store.ledger, bus, world, store.jobs)
-        await _load_examples(workflows)
         loading = asyncio.create_task(_load_keys(keys, discovery, providers), name="keys")
-        stack.push_async_callback(_ended, loading)
+        stack.push_async_callback(ended, loading)
         await asyncio.wait([loading], timeout=KEYS_WITHIN_S)  # a keyring that asks for its password may take longer
         parts = Parts(
             loaded=loaded,
@@ -131,27 +115,19 @@ async def build(
             world=world,
             bus=bus,
             store=store,
+            keys=keys,
+            addresses=addresses,
             provider_keys=ProviderKeys(keys, addresses, discovery.soon, variables),
             llm=llm,
-            fits=Fits(world),
             library=library,
             accounts=accounts,
-            workflows=workflows,
-            migrations=Migrations(workflows),
-            analytics=Analytics(store.ledger, world),
-            chats=Chats(store.shelf, llm, world),
-            agents=Agents(store.shelf, keys, catalog, addresses, world),
-            doctor=Doctor(store, keys, catalog, discovery, workflows, loaded, library),
         )
         watching = asyncio.create_task(discovery.run(), name="discovery")
-        stack.push_async_callback(_ended, watching)
+        stack.push_async_callback(ended, watching)
         looking = asyncio.create_task(llm.look_at_machine(), name="machine")
-        stack.push_async_callback(_ended, looking)
-        runner = Runner(store.jobs, Clockwork(workflows, store.jobs).handlers, bus, world)
+        stack.push_async_callback(ended, looking)
         remembering = asyncio.create_task(_remember(accounts, llm), name="request log")
-        stack.push_async_callback(_ended, remembering)
-        running = asyncio.create_task(runner.run(), name="jobs")
-        stack.push_async_callback(_ended, running)
+        stack.push_async_callback(ended, remembering)
         yield parts
 
 
@@ -165,7 +141,8 @@ async def _remember(accounts: Accounts, llm: Llm) -> None:
         log.warning("the request log cannot be read", extra={"facts": {"error": error.code, "why": error.why}})
 
 
-async def _ended(task: asyncio.Task[None]) -> None:
+async def ended(task: asyncio.Task[None]) -> None:
+    """Cancel a task and wait until it is over."""
     task.cancel()
     with suppress(asyncio.CancelledError):
         await task
@@ -192,7 +169,8 @@ async def _open_store(settings: Settings, data_dir: Path, world: World) -> Store
         case "":
             return await SqliteStore.open(data_dir / DATABASE, world.now())
         case "memory":
-            return MemoryStore()
+            memory: Store = import_module("engine.store.memory.store").MemoryStore()
+            return memory
         case "sqlite":
             return await SqliteStore.open(database_path(settings, data_dir), world.now())
         case _:
@@ -239,9 +217,3 @@ async def _load_keys(keys: Keys, discovery: Discovery, providers: Mapping[str, P
     if await keys.load():
         for id in providers:
             discovery.soon(id)
-
-
-async def _load_examples(workflows: Workflows) -> None:
-    """The example workflows are there from the first start; they are stored once."""
-    for file in sorted((assets.folder() / "workflows").glob("*.json")):
-        await workflows.create(orjson.loads(file.read_bytes()))

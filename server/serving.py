@@ -174,6 +174,7 @@ class _GraphQL:
     async def __call__(self, request: Request) -> HTTPResponse | None:
         async with self._loading:
             if self._handler is None:
+                await self._engine.whole()
                 view = await asyncio.to_thread(importlib.import_module, "server.graphql.view")
                 self._handler = view.GraphQLHandler(self._engine, self._playground)
                 gc.freeze()  # the schema stays, and there is much of it to look through

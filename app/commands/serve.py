@@ -6,6 +6,7 @@ import gc
 import os
 import signal
 import sys
+from contextlib import suppress
 
 import orjson
 
@@ -15,6 +16,8 @@ from engine.kernel.logs import Redactor, open_log
 from engine.kernel.settings import Loaded
 from engine.kernel.world import World
 from server.serving import Serving, serve
+
+_REST_AFTER_S = 1.0  # who waited for the ports is answered first
 
 
 def run(chosen: argparse.Namespace) -> int:
@@ -32,16 +35,20 @@ async def _serve(loaded: Loaded, world: World, redactor: Redactor, as_json: bool
         loop.add_signal_handler(number, stopped.set)
     settings = loaded.settings
     async with (
-        Engine.open(loaded, world, redactor) as engine,
+        Engine.open(loaded, world, redactor, whole=False) as engine,
         serve(
             engine, host=settings.host, openai_port=settings.openai_port, graphql_port=settings.graphql_port
         ) as serving,
     ):
         engine.announce(serving.addresses())
         _say_ready(serving, as_json)
+        gc.set_threshold(50_000, 50, 100)
+        with suppress(TimeoutError):
+            await asyncio.wait_for(stopped.wait(), _REST_AFTER_S)
+            return
+        await engine.whole()
         gc.collect()
         gc.freeze()  # what is there now stays; looking through it again and again would only make pauses
-        gc.set_threshold(50_000, 50, 100)
         await stopped.wait()
 
 

@@ -1,6 +1,5 @@
 """Between frozen data and JSON, for every adapter."""
 
-import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -8,8 +7,6 @@ from typing import Any
 import orjson
 
 from engine.kernel.errors import InvalidInput, StoreCorrupt
-from engine.nets import notation
-from engine.nets.notation import Definition
 
 
 def dumps(value: Any, *, sort_keys: bool = False) -> str:
@@ -37,10 +34,3 @@ def reading(what: str) -> Iterator[None]:
             why=f"{error}.",
             fix="Restore a backup; `circuit-breaker doctor` says how far the damage goes.",
         ) from None
-
-
-def definition_digest(definition: Definition) -> bytes:
-    """The SHA-256 of what a definition says; its id does not count. Raises InvalidInput like `dumps`."""
-    content = notation.write(definition)
-    content.pop("id", None)
-    return hashlib.sha256(dumps(content, sort_keys=True).encode()).digest()

@@ -19,13 +19,14 @@ import orjson
 
 from engine.jobs.model import Job
 from engine.kernel.errors import CircuitBreakerError, Conflict, InvalidInput, NotFound, TooLarge
+from engine.kernel.instants import microseconds, moment
 from engine.llm.messages import Usage
 from engine.nets import notation
 from engine.nets.token import Event, Token
 from engine.store import codec
+from engine.store.definitions import definition_digest
 from engine.store.ports import Change, Document, RequestRecord, Store
 from engine.workflows import chain
-from engine.workflows.chain import microseconds, moment
 from engine.workflows.model import Workflow
 
 FORMAT, VERSION = "circuit-breaker", 1
@@ -212,7 +213,7 @@ def _workflow_out(one: Workflow) -> Mapping[str, Any]:
 
 def _workflow_in(row: Mapping[str, Any]) -> Workflow:
     definition = notation.read(row["definition"])
-    digest = codec.definition_digest(definition)
+    digest = definition_digest(definition)
     if digest.hex() != row["digest"]:
         raise ValueError(f"the workflow {row['id']} does not fit its digest")
     return Workflow(

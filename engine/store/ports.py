@@ -8,16 +8,18 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from engine.jobs.model import Job, JobKey
 from engine.kernel.errors import CircuitBreakerError
 from engine.llm.messages import Usage
 from engine.nets.frozen import record
-from engine.nets.marking import Marking
-from engine.nets.notation import Definition
-from engine.nets.token import Event, Status, Token
-from engine.workflows.model import Workflow
+
+if TYPE_CHECKING:  # who keeps only documents, or only requests, loads no nets (docs/decisions/lazy-start.md)
+    from engine.jobs.model import Job, JobKey
+    from engine.nets.marking import Marking
+    from engine.nets.notation import Definition
+    from engine.nets.token import Event, Status, Token
+    from engine.workflows.model import Workflow
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,12 +36,12 @@ class Change:
     ask for and those that they end. `done` is the job that this is the result of: it must still be there.
     """
 
-    token: Token
-    events: Sequence[Event]
+    token: "Token"
+    events: "Sequence[Event]"
     once: Once | None = None
-    jobs: Sequence[Job] = ()
-    dropped: Sequence[JobKey] = ()
-    done: Job | None = None
+    jobs: "Sequence[Job]" = ()
+    dropped: "Sequence[JobKey]" = ()
+    done: "Job | None" = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +55,7 @@ class TokenQuery:
 
     workflow: str | None = None
     state: str | None = None
-    status: Status | None = None
+    status: "Status | None" = None
     fields: Mapping[str, Any] = field(default_factory=dict)
     created_after: datetime | None = None
     created_before: datetime | None = None
@@ -66,7 +68,7 @@ class TokenQuery:
 class Ledger(Protocol):
     """Workflows, tokens and their histories."""
 
-    async def add_workflow(self, definition: Definition, at: datetime) -> Workflow:
+    async def add_workflow(self, definition: "Definition", at: datetime) -> "Workflow":
         """Store a definition under its id, or under `slug_vN` with the next N when it has none. The same content again
         gives the workflow that is there.
 
@@ -74,22 +76,22 @@ class Ledger(Protocol):
         """
         ...
 
-    async def workflow(self, workflow_id: str) -> Workflow:
+    async def workflow(self, workflow_id: str) -> "Workflow":
         """Raises NotFound with the nearest ids."""
         ...
 
-    async def workflows(self) -> Sequence[Workflow]:
+    async def workflows(self) -> "Sequence[Workflow]":
         """All of them, in the order they came."""
         ...
 
-    async def put_workflow(self, workflow: Workflow) -> bool:
+    async def put_workflow(self, workflow: "Workflow") -> bool:
         """Store a workflow of another store as it is there: with its id, version and time. Whether it was not here yet.
 
         Raises Conflict when its id, or the version of its name, is taken by another one.
         """
         ...
 
-    async def add(self, changes: Sequence[Change]) -> Sequence[Token]:
+    async def add(self, changes: Sequence[Change]) -> "Sequence[Token]":
         """Store new tokens with their first events, all of them or none. A repeated `once` gives the token that is
         there.
 
@@ -97,7 +99,7 @@ class Ledger(Protocol):
         """
         ...
 
-    async def commit(self, change: Change) -> Token:
+    async def commit(self, change: Change) -> "Token":
         """Store what became of a token. The stored version must be the one before the first event. A repeated `once`
         gives the token as it is now.
 
@@ -106,32 +108,32 @@ class Ledger(Protocol):
         """
         ...
 
-    async def commit_all(self, changes: Sequence[Change]) -> Sequence[Token | CircuitBreakerError]:
+    async def commit_all(self, changes: Sequence[Change]) -> "Sequence[Token | CircuitBreakerError]":
         """`commit` each of them, of as many tokens, in few transactions. What became of each, in order: the error that
         `commit` would raise is the outcome of its change alone.
         """
         ...
 
-    async def replayed(self, once: Once) -> Token | None:
+    async def replayed(self, once: Once) -> "Token | None":
         """The token, as it is now, that a request under `once` made or moved; None when there was none.
 
         Raises Conflict when the key was used for something else.
         """
         ...
 
-    async def token(self, token_id: str) -> Token:
+    async def token(self, token_id: str) -> "Token":
         """Raises NotFound."""
         ...
 
-    async def tokens(self, query: TokenQuery) -> Sequence[Token]:
+    async def tokens(self, query: TokenQuery) -> "Sequence[Token]":
         """At most `query.first` of them, newest first."""
         ...
 
-    async def markings(self, workflow: str) -> Sequence[tuple[Marking, int]]:
+    async def markings(self, workflow: str) -> "Sequence[tuple[Marking, int]]":
         """The distinct markings of the tokens that are not cancelled, and how many tokens have each."""
         ...
 
-    async def events(self, after: int, *, workflow: str | None = None, limit: int = 500) -> Sequence[Event]:
+    async def events(self, after: int, *, workflow: str | None = None, limit: int = 500) -> "Sequence[Event]":
         """The events of all tokens after a position, in the order they were stored; perhaps of one workflow."""
         ...
 
@@ -139,7 +141,7 @@ class Ledger(Protocol):
         """The position of the newest event; 0 when there is none."""
         ...
 
-    async def histories(self, token_ids: Sequence[str]) -> Mapping[str, Sequence[Event]]:
+    async def histories(self, token_ids: Sequence[str]) -> "Mapping[str, Sequence[Event]]":
         """The events of each token, in order."""
         ...
 
@@ -147,7 +149,7 @@ class Ledger(Protocol):
         """How many tokens are in each state; kept as they move, not counted."""
         ...
 
-    async def archive(self, event: Event) -> int:
+    async def archive(self, event: "Event") -> int:
         """Put `event`, an `archived` one (`engine.workflows.chain.archived`), in the place of its token's events up to
         its sequence; it takes the position of the last of them, the others keep theirs. How many it stands in for.
 
@@ -156,7 +158,7 @@ class Ledger(Protocol):
         """
         ...
 
-    def every_token(self) -> AsyncIterator[tuple[Token, Sequence[Event]]]:
+    def every_token(self) -> "AsyncIterator[tuple[Token, Sequence[Event]]]":
         """All tokens with their histories, each of one moment, to be checked. A history ends before the first event
         that cannot be read. Raises StoreCorrupt when a token itself cannot."""
         ...
@@ -165,7 +167,7 @@ class Ledger(Protocol):
 class JobQueue(Protocol):
     """The jobs that changes have put, in the order they are due."""
 
-    async def due(self, at: datetime, limit: int) -> Sequence[Job]:
+    async def due(self, at: datetime, limit: int) -> "Sequence[Job]":
         """Queued jobs that are due at `at`, the longest due first."""
         ...
 
@@ -173,19 +175,19 @@ class JobQueue(Protocol):
         """When the next queued job is due."""
         ...
 
-    async def put_back(self, job: Job) -> None:
+    async def put_back(self, job: "Job") -> None:
         """Store what became of a job that failed, unless another one has taken its place."""
         ...
 
-    async def finish(self, job: Job) -> None:
+    async def finish(self, job: "Job") -> None:
         """The job is done, and nothing else has changed."""
         ...
 
-    async def of(self, token_ids: Sequence[str]) -> Mapping[str, Sequence[Job]]:
+    async def of(self, token_ids: Sequence[str]) -> "Mapping[str, Sequence[Job]]":
         """The jobs of each token, in the order they are due."""
         ...
 
-    async def dead(self, limit: int = 50) -> Sequence[Job]:
+    async def dead(self, limit: int = 50) -> "Sequence[Job]":
         """Jobs that are not tried again."""
         ...
 

@@ -7,15 +7,13 @@ microseconds since 1970 UTC). The first event hashes the token's id, workflow an
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import orjson
 
+from engine.kernel.instants import microseconds
 from engine.nets.firing import merged
 from engine.nets.token import Event, Token
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def seal(event: Event, previous: bytes) -> Event:
@@ -107,16 +105,6 @@ def data_after(data: Mapping[str, Any], event: Event) -> Mapping[str, Any]:
 
 def digest(content: Mapping[str, Any], previous: bytes) -> bytes:
     return hashlib.sha256(previous + orjson.dumps(content, option=orjson.OPT_SORT_KEYS)).digest()
-
-
-def microseconds(at: datetime) -> int:
-    """Microseconds since 1970 UTC."""
-    since = at - _EPOCH
-    return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
-
-
-def moment(micros: int) -> datetime:
-    return _EPOCH + timedelta(microseconds=micros)
 
 
 def _content(event: Event) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from engine.nets.token import Event, Token
 from engine.rules.fields import value_of
 from engine.rules.values import same_json
 from engine.store import codec
+from engine.store.definitions import definition_digest
 from engine.store.once import answers
 from engine.store.ports import (
     Change,
@@ -79,7 +80,7 @@ class MemoryLedger:
     _log: list[Event] = field(default_factory=list)
 
     async def add_workflow(self, definition: Definition, at: datetime) -> Workflow:
-        digest, slug = codec.definition_digest(definition), notation.slug(definition.name)
+        digest, slug = definition_digest(definition), notation.slug(definition.name)
         if definition.id:
             found = self._workflows.get(definition.id)
             if found and found.digest != digest:

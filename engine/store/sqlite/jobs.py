@@ -5,9 +5,10 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from engine.jobs.model import Job
+from engine.kernel.instants import microseconds, moment
 from engine.store.sqlite.database import Database
-from engine.store.sqlite.rows import JOB, batched, job_of, job_row
-from engine.workflows.chain import microseconds, moment
+from engine.store.sqlite.rows import JOB, job_of, job_row
+from engine.store.sqlite.statements import batched
 
 
 class SqliteJobs:

@@ -8,12 +8,12 @@ from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
+from engine.kernel.instants import microseconds, moment
 from engine.llm.messages import Usage
 from engine.store import codec
 from engine.store.ports import RequestQuery, RequestRecord, Spend, SpendKey, SpendSums, spend_key
 from engine.store.sqlite.database import Database, Row
-from engine.store.sqlite.rows import marks
-from engine.workflows.chain import microseconds, moment
+from engine.store.sqlite.statements import marks
 
 _REQUEST = (
     "id, at, face, asked, provider, model, input, cache_read, cache_write, output, counted, cost_usd, ttft_s, "

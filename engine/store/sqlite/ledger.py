@@ -10,12 +10,14 @@ from typing import Any
 
 from engine.jobs.model import JobKey
 from engine.kernel.errors import CircuitBreakerError, Conflict, NotFound
+from engine.kernel.instants import microseconds, moment
 from engine.nets import notation
 from engine.nets.frozen import record
 from engine.nets.marking import Marking, state_of
 from engine.nets.notation import Definition
 from engine.nets.token import Event, Token
 from engine.store import codec
+from engine.store.definitions import definition_digest
 from engine.store.once import answers
 from engine.store.ports import Change, Once, TokenQuery
 from engine.store.sqlite.database import Database, Row
@@ -24,18 +26,16 @@ from engine.store.sqlite.rows import (
     EVENT_BYTES,
     JOB,
     TOKEN,
-    batched,
     event_of,
     event_row,
     job_row,
-    marks,
     moved_row,
     readable,
     token_of,
     token_row,
 )
+from engine.store.sqlite.statements import batched, marks
 from engine.workflows import conflicts
-from engine.workflows.chain import microseconds, moment
 from engine.workflows.fields import lookups
 from engine.workflows.model import Workflow
 
@@ -61,7 +61,7 @@ class SqliteLedger:
     # -- workflows ------------------------------------------------------------------------------------------------
 
     async def add_workflow(self, definition: Definition, at: datetime) -> Workflow:
-        digest = codec.definition_digest(definition)
+        digest = definition_digest(definition)
         body = codec.dumps(notation.write(definition))
         slug = notation.slug(definition.name)
 

@@ -1,35 +1,23 @@
 """Between rows of the tables and the frozen data of the rooms."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
 from engine.jobs.model import Job
 from engine.kernel.errors import StoreCorrupt
+from engine.kernel.instants import microseconds, moment
 from engine.nets.token import Event, Token
 from engine.store import codec
 from engine.store.ports import Change
 from engine.store.sqlite.database import Row
-from engine.workflows.chain import microseconds, moment
 
 TOKEN = "id, workflow, marking, data, metadata, version, created_at, updated_at, head, status, running"
 EVENT = "token, sequence, kind, transition, source, before, after, data, at, actor, hash, reason, detail"
 EVENT_BYTES = ", ".join(  # for texts that may be damaged
     name if name in ("sequence", "at", "hash") else f"cast({name} as blob)" for name in EVENT.split(", ")
 )
-_MOST_AT_ONCE = 500
 JOB = "token, kind, name, due, sequence, payload, attempts, error, state"
-
-
-def marks(columns: str) -> str:
-    """A question mark for each of `columns`."""
-    return ", ".join("?" * (columns.count(",") + 1))
-
-
-def batched(ids: Sequence[str]) -> Iterator[Sequence[str]]:
-    """`ids` in pieces that one statement can bind."""
-    for start in range(0, len(ids), _MOST_AT_ONCE):
-        yield ids[start : start + _MOST_AT_ONCE]
 
 
 def token_row(change: Change, state: str) -> Row:

@@ -2,24 +2,38 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from engine.kernel.errors import StoreUnavailable
 from engine.store.sqlite.database import Database
-from engine.store.sqlite.jobs import SqliteJobs
 from engine.store.sqlite.journal import SqliteJournal
-from engine.store.sqlite.ledger import SqliteLedger
 from engine.store.sqlite.shelf import SqliteShelf
+
+if TYPE_CHECKING:
+    from engine.store.sqlite.jobs import SqliteJobs
+    from engine.store.sqlite.ledger import SqliteLedger
 
 
 class SqliteStore:
     def __init__(self, database: Database) -> None:
         self.database = database
-        self.ledger = SqliteLedger(database)
-        self.jobs = SqliteJobs(database)
         self.shelf = SqliteShelf(database)
         self.journal = SqliteJournal(database)
         self.address = f"sqlite:///{database.path}"
+
+    @cached_property
+    def ledger(self) -> "SqliteLedger":
+        from engine.store.sqlite.ledger import SqliteLedger  # it knows nets, and answers of models need none
+
+        return SqliteLedger(self.database)
+
+    @cached_property
+    def jobs(self) -> "SqliteJobs":
+        from engine.store.sqlite.jobs import SqliteJobs
+
+        return SqliteJobs(self.database)
 
     @classmethod
     async def open(cls, path: Path, now: datetime) -> "SqliteStore":

@@ -7,16 +7,17 @@ from decimal import Decimal
 import pytest
 
 from engine.kernel.caller import PROGRAM
+from engine.kernel.instants import microseconds
 from engine.llm.messages import Usage
 from engine.nets import notation
 from engine.nets.firing import choose_mode, fire
 from engine.nets.token import Event, Token
 from engine.store import codec
+from engine.store.definitions import definition_digest
 from engine.store.ports import Spend, SpendKey, SpendSums, TokenQuery
 from engine.store.sqlite.migrations import m0001_foundation
 from engine.store.sqlite.store import SqliteStore
 from engine.workflows import chain
-from engine.workflows.chain import microseconds
 from tests.contract.test_journal_contract import record
 from tests.support import APPROVAL, NOON
 
@@ -46,7 +47,7 @@ def first_version(database):
     for statement in m0001_foundation.STATEMENTS:
         connection.execute(statement)
     definition = notation.read(APPROVAL)
-    body, digest = codec.dumps(notation.write(definition)), codec.definition_digest(definition)
+    body, digest = codec.dumps(notation.write(definition)), definition_digest(definition)
     connection.execute(
         "insert into workflows values ('approval_v1', 'approval', 1, ?, ?, ?)", (body, digest, microseconds(NOON))
     )
