@@ -24,7 +24,7 @@ from engine.engine import Engine
 from engine.kernel.errors import InvalidConfig, PortTaken
 from engine.kernel.settings import Port
 from server.anthropic.routes import AnthropicRoutes
-from server.edge import Edge
+from server.edge import ERROR_FORMAT, Edge, Face
 from server.holders import holder_of_port
 from server.hosts import is_this_machine
 from server.ollama.routes import OllamaRoutes
@@ -145,19 +145,26 @@ def _app(engine: Engine, pages: Pages, cors: Collection[str], limits: Limits) ->
         # Sanic would rewrite its protocol classes once per process, and fail for the second app
         {"TOUCHUP": False, "MOTD": False, "ACCESS_LOG": False, "GRACEFUL_SHUTDOWN_TIMEOUT": limits.grace_s}
         | {"REQUEST_MAX_SIZE": limits.body_bytes, "RESPONSE_TIMEOUT": 3600, "KEEP_ALIVE_TIMEOUT": 75}
-        | {"FALLBACK_ERROR_FORMAT": "text"}  # of what is said to who has left; all other errors are the edge's
+        | {"FALLBACK_ERROR_FORMAT": ERROR_FORMAT}
     )
     app.ctx.limits, app.ctx.edge = limits, Edge(engine.world, engine.bus, limits, cors)
     app.ctx.edge.guard(app)
     app.blueprint(OpenAIRoutes(engine, limits).blueprint())
     app.blueprint(AnthropicRoutes(engine, limits).blueprint())
     app.blueprint(OllamaRoutes(engine, limits).blueprint())
-    app.add_route(pages.root, "/", methods=["GET", "HEAD"])
-    app.add_route(pages.health, "/health", methods=["GET", "HEAD"])
-    app.add_route(pages.metrics, "/metrics", methods=["GET", "HEAD"])
-    app.add_route(pages.file, "/assets/<name:str>", methods=["GET", "HEAD"])
-    app.add_route(_GraphQL(engine, pages.playground), "/graphql", name="graphql", methods=["GET", "POST"])
+    app.blueprint(_beside(engine, pages))
     return app
+
+
+def _beside(engine: Engine, pages: Pages) -> Face:
+    """What is served beside the faces that have a room."""
+    found = Face("pages")
+    found.add_route(pages.root, "/", methods=["GET", "HEAD"])
+    found.add_route(pages.health, "/health", methods=["GET", "HEAD"])
+    found.add_route(pages.metrics, "/metrics", methods=["GET", "HEAD"])
+    found.add_route(pages.file, "/assets/<name:str>", methods=["GET", "HEAD"])
+    found.add_route(_GraphQL(engine, pages.playground), "/graphql", name="graphql", methods=["GET", "POST"])
+    return found
 
 
 class _GraphQL:

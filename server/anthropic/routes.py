@@ -11,7 +11,7 @@ from engine.llm.messages import ChatRequest, Preferences
 from server.anthropic import wire
 from server.anthropic.wire import MessagesRequest
 from server.bodies import Extension, read
-from server.edge import json_body, json_response
+from server.edge import Face, json_body, json_response
 from server.protocol import Limits
 from server.streaming import SSE, Form, caller_of, headers_of, stream, whole
 
@@ -22,7 +22,7 @@ class AnthropicRoutes:
     limits: Limits = Limits()
 
     def blueprint(self) -> Blueprint:
-        found = Blueprint("anthropic", url_prefix="/v1/messages")
+        found = Face("anthropic", url_prefix="/v1/messages")
         found.add_route(self.messages, "/", methods=["POST"], strict_slashes=False)
         found.add_route(self.count, "/count_tokens", methods=["POST"])
         return found

@@ -14,7 +14,7 @@ from engine.llm.catalog import named
 from engine.llm.model import Model
 from engine.llm.ports import Progress
 from server.bodies import read
-from server.edge import json_body, json_response
+from server.edge import Face, json_body, json_response
 from server.ollama import wire
 from server.ollama.wire import ChatAsked, EmbedAsked, GenerateAsked, ModelAsked
 from server.protocol import Limits
@@ -36,7 +36,7 @@ class OllamaRoutes:
     limits: Limits = Limits()
 
     def blueprint(self) -> Blueprint:
-        found = Blueprint("ollama", url_prefix="/api")
+        found = Face("ollama", url_prefix="/api")
         found.add_route(self.version, "/version", methods=["GET", "HEAD"])
         found.add_route(self.tags, "/tags", methods=["GET", "HEAD"])
         found.add_route(self.ps, "/ps", methods=["GET", "HEAD"])

@@ -15,7 +15,7 @@ from engine.llm.answering import Answer
 from engine.llm.messages import Finished, Noted, TextDelta
 from engine.llm.token_ids import vocabulary
 from server.bodies import read
-from server.edge import json_body, json_response
+from server.edge import Face, json_body, json_response
 from server.errors import openai_body
 from server.openai import responses, sse, wire
 from server.openai.completions import CompletionsRequest, completion_events, completions_json
@@ -33,7 +33,7 @@ class OpenAIRoutes:
     limits: Limits = Limits()
 
     def blueprint(self) -> Blueprint:
-        found = Blueprint("openai", url_prefix="/v1")
+        found = Face("openai", url_prefix="/v1")
         found.add_route(self.chat, "/chat/completions", methods=["POST"])
         found.add_route(self.completions, "/completions", methods=["POST"])
         found.add_route(self.responses, "/responses", methods=["POST"])
