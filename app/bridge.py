@@ -19,6 +19,7 @@ from textual.message import Message
 from textual.message_pump import MessagePump
 
 from engine.kernel.errors import CircuitBreakerError, Internal
+from engine.kernel.records import record
 
 if TYPE_CHECKING:
     from engine.engine import Engine
@@ -78,7 +79,7 @@ class Happened(Message, bubble=False):
         self.events = events
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ServerState:
     """`error` says why it does not listen, when it was wanted."""
 
@@ -88,7 +89,7 @@ class ServerState:
     error: CircuitBreakerError | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Ports:
     """Where to listen: 0 takes a free port, None does not listen."""
 

@@ -3,7 +3,6 @@
 import json
 import logging
 from collections.abc import Collection
-from dataclasses import dataclass
 from typing import Any
 
 import orjson
@@ -23,6 +22,7 @@ from engine.kernel.errors import (
     shown,
 )
 from engine.kernel.logs import request_id
+from engine.kernel.records import record
 from engine.kernel.world import World
 from server.errors import body_for, bug, retry_after
 from server.hosts import may, names_this_machine
@@ -56,7 +56,7 @@ _ALLOWED_HEADERS = ", ".join(
 )
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class RequestServed:
     """Published when a request was answered; of a stream, when it began. `duration_s` until then."""
 
@@ -68,7 +68,7 @@ class RequestServed:
     duration_s: float
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Edge:
     """`origins` are those allowed besides this machine's: `https://example.org`."""
 

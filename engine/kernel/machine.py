@@ -7,15 +7,16 @@ import asyncio
 import shutil
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
+
+from engine.kernel.records import record
 
 MEMINFO = Path("/proc/meminfo")
 _TOOL = "nvidia-smi"
 _TOOL_S = 3.0
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Graphics:
     """One graphics card; memory in bytes."""
 
@@ -24,7 +25,7 @@ class Graphics:
     free: int
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Machine:
     """Bytes of memory, and what can be used of it without swapping; 0 when it is not known."""
 

@@ -7,11 +7,12 @@ settings: they live in `engine.keys`.
 import re
 import tomllib
 from collections.abc import Callable, Iterator, Mapping, MutableMapping
-from dataclasses import dataclass, field, fields
+from dataclasses import field, fields
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 from engine.kernel.errors import InvalidConfig, InvalidInput, nearest, shown
+from engine.kernel.records import record
 
 Port: TypeAlias = int | None
 """0 takes a free port, None does not listen."""
@@ -19,7 +20,7 @@ Port: TypeAlias = int | None
 Origin = Literal["default", "file", "environment", "flag"]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Spec:
     """How a setting is named and read. `key` is its place in the TOML file; `environment` are its variables, the first
     one wins. `tables` says that it is a group of named tables, which another room reads."""
@@ -102,7 +103,7 @@ def _url(value: object) -> str:
     return text.rstrip("/")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Settings:
     """All settings with their defaults. Addresses have no slash at their end; empty means not set."""
 
@@ -250,7 +251,7 @@ class Settings:
     )
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Loaded:
     """Settings, with where each came from: its origin, and the variable or file."""
 

@@ -21,6 +21,7 @@ from engine.kernel.errors import (
     ProviderTimeout,
     ProviderUnavailable,
 )
+from engine.kernel.records import record
 from engine.kernel.world import World
 from engine.llm.health import Health
 from engine.llm.model import Model
@@ -35,7 +36,7 @@ log = logging.getLogger("llm")
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Target:
     """A model to be asked with a key. `place` is where it stands in the decision, from 0."""
 
@@ -44,7 +45,7 @@ class Target:
     key: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Attempt:
     """One that failed."""
 

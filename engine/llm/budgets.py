@@ -6,12 +6,12 @@ price is unknown cannot be counted, which is said with every figure.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import Decimal, InvalidOperation
 from typing import Any, Literal, cast, get_args
 
 from engine.kernel.errors import BudgetExceeded, InvalidInput, shown
+from engine.kernel.records import record
 from engine.store.ports import SpendSums
 
 Period = Literal["day", "week", "month", "year"]
@@ -26,7 +26,7 @@ SPELLINGS: Mapping[str, Period] = {one: one for one in PERIODS} | {
 MOST_NAME = 200
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Budget:
     """`limit` US dollars in each `period` of UTC; a week begins on Monday. Without `app` and `workflow` it is for all
     requests. `warn_at` is a part of the limit, from 0 to 1."""
@@ -53,7 +53,7 @@ class Budget:
         return self.app in ("", app) and self.workflow in ("", workflow)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Standing:
     """How a budget stands in the period from `since` up to, and not including, `until`. `held` is what the requests
     that run now are thought to cost, `unpriced` how many had no known price."""

@@ -6,11 +6,12 @@ wrong is said with the table, the field and the nearest right name.
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from decimal import Decimal, InvalidOperation
 from typing import Any, NoReturn
 
 from engine.kernel.errors import InvalidConfig, nearest, shown
+from engine.kernel.records import record
 from engine.llm.model import Ability, Price
 
 KINDS = ("openai", "anthropic", "google", "azure", "vertex")
@@ -27,7 +28,7 @@ _OURS = ("host", "content-length", "content-type", "transfer-encoding", "connect
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Preset:
     """A kind whose address is known. `keyless` can be asked without a key; `catalog` is whose prices hold."""
 
@@ -64,7 +65,7 @@ _DEFAULTS: Mapping[str, Preset] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Given:
     """A model that the user named. Empty is not told; `base` is the model behind a name that is only a label."""
 
@@ -76,7 +77,7 @@ class Given:
     price: Price | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Endpoint:
     """One table. `auth` is bearer, none, `header:NAME`, or empty for what its kind does. `local` None takes it from the
     address."""

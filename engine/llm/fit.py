@@ -10,10 +10,11 @@ and the answer says so. It is an estimate: sliding windows, other caches and wha
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Literal
 
 from engine.kernel.machine import Machine
+from engine.kernel.records import record
 from engine.llm.model import Model
 from engine.llm.routing.estimates import parameters
 
@@ -30,7 +31,7 @@ _BITS: Mapping[str, float] = {
 """Bits a weight takes in GGUF, with its scales (llama.cpp, examples/quantize)."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Shape:
     """What the size of the KV cache depends on."""
 
@@ -43,7 +44,7 @@ class Shape:
         return 2 * self.layers * self.kv_heads * self.head * context * BYTES_OF_A_NUMBER
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Fit:
     """Bytes that a model needs with `context` tokens. `reasons` are the arithmetic, a sentence each. `most_context` is
     the longest context, up to the model's own, that fits what is free; 0 when none does or nothing is known."""

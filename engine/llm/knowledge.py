@@ -8,7 +8,7 @@ own row.
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import date
 from decimal import Decimal, InvalidOperation
 from typing import Any
@@ -16,6 +16,7 @@ from typing import Any
 import orjson
 
 from engine.kernel.errors import InvalidInput, shown
+from engine.kernel.records import record
 from engine.llm.model import Ability, Model, Price, Tier
 
 FORMAT, VERSION = "circuit-breaker models", 1
@@ -28,7 +29,7 @@ _DATED = re.compile(r"[-@](?:\d{4}-\d{2}-\d{2}|20\d{6})$|-preview-\d{2}-\d{2,4}$
 _ENDS = (":latest", "-latest", "-preview")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Known:
     """What the data has of one model. `price` is the one that holds on the day that was asked for."""
 
@@ -41,7 +42,7 @@ class Known:
     sources: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Summary:
     """What a catalog is: its day, and how much is in it."""
 

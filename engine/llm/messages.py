@@ -5,15 +5,17 @@ providers translate between this and their wire format, and nothing else does.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from decimal import Decimal
 from typing import Any, Literal, TypeAlias
+
+from engine.kernel.records import record
 
 Role = Literal["system", "user", "assistant", "tool"]
 FinishReason = Literal["stop", "length", "tool_calls", "content_filter"]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Text:
     """`cache` asks the provider to keep the prompt up to here, as Anthropic's `cache_control` does."""
 
@@ -21,14 +23,14 @@ class Text:
     cache: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Image:
     """A picture as a `data:` or `http(s):` URL."""
 
     url: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class File:
     """A document or a recording as a `data:` URL, whose media type says which."""
 
@@ -40,7 +42,7 @@ class File:
         return self.url.removeprefix("data:").partition(";")[0].partition(",")[0]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Signature:
     """What a provider puts beside its thoughts and tool calls and wants back unchanged. `by` is who made it:
     `anthropic` or `google`; nobody else can read it."""
@@ -49,7 +51,7 @@ class Signature:
     value: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Reasoning:
     """Thoughts of an earlier turn. When `redacted`, the signature is all there is of them."""
 
@@ -61,7 +63,7 @@ class Reasoning:
 Part: TypeAlias = Text | Image | File | Reasoning
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ToolCall:
     """`arguments` is JSON as text, as the model wrote it."""
 
@@ -71,7 +73,7 @@ class ToolCall:
     signature: Signature | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ChatMessage:
     """One turn. `tool_call_id` and `name` belong to role `tool`."""
 
@@ -90,7 +92,7 @@ class ChatMessage:
         return "".join(part.text for part in self.parts if isinstance(part, Text))
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Sampling:
     """How to generate. None leaves it to the model; `response_format` is OpenAI's, as JSON.
 
@@ -110,7 +112,7 @@ class Sampling:
     response_format: Mapping[str, Any] | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Preferences:
     """The request extension `circuit_breaker`: how to route.
 
@@ -132,7 +134,7 @@ class Preferences:
     tags: Mapping[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Fill:
     """Text to be gone on with, and perhaps what must come after: `prompt` and `suffix` of a code editor. `raw` takes it
     as it is, without the model's template."""
@@ -142,7 +144,7 @@ class Fill:
     raw: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ChatRequest:
     """A request for one completion. `tools` and `tool_choice` are OpenAI's, as JSON. With `fill` a text is to be gone
     on with; who cannot do that takes it from the messages, where it is the last one.
@@ -177,7 +179,7 @@ class ChatRequest:
         return bool(self.messages) and self.messages[-1].role == "tool"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Usage:
     """Tokens as four disjoint counts. `counted` is False when the upstream did not say and we estimated. `reasoning` is
     how many of the output were thoughts, where that is told."""
@@ -198,7 +200,7 @@ class Usage:
         return self.prompt + self.output
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class TextDelta:
     """`logprobs` are rows as OpenAI has them in `logprobs.content`: {token, logprob, bytes, top_logprobs}. `raw` is the
     same as an upstream that speaks OpenAI wrote it, whole events, when it was nothing but text."""
@@ -208,7 +210,7 @@ class TextDelta:
     raw: bytes = field(default=b"", compare=False, repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ReasoningDelta:
     """A piece of thought. A signature comes once, with the last piece of one thought, perhaps without text; a thought
     that is `redacted` has nothing but its signature."""
@@ -218,7 +220,7 @@ class ReasoningDelta:
     redacted: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ToolCallDelta:
     """A piece of the tool call number `index`; id, name and signature come once, with the first piece."""
 
@@ -229,7 +231,7 @@ class ToolCallDelta:
     signature: Signature | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Noted:
     """Something to know about the answer that is no part of it; it does not count as its beginning.
 
@@ -242,7 +244,7 @@ class Noted:
     text: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Finished:
     """The upstream said that it is done. A stream that ends without one broke off.
 
@@ -258,7 +260,7 @@ class Finished:
 Chunk: TypeAlias = TextDelta | ReasoningDelta | ToolCallDelta | Noted | Finished
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class EmbeddingRequest:
     """Texts to be embedded. `token_ids` are the same, as a client sent them for OpenAI's tokenizer: who has it takes
     them."""
@@ -269,7 +271,7 @@ class EmbeddingRequest:
     token_ids: tuple[tuple[int, ...], ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Embeddings:
     """One vector for each input, in their order."""
 

@@ -1,15 +1,17 @@
 """Models and the state of their providers, as data."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from decimal import Decimal
 from typing import Any, Literal
+
+from engine.kernel.records import record
 
 Ability = Literal["chat", "embedding", "tools", "vision", "thinking", "json"]
 ProviderState = Literal["up", "down", "off"]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Tier:
     """What a million tokens cost in a request whose prompt has more than `over` tokens: all of its tokens, not only
     those above. None is as without the tier."""
@@ -21,7 +23,7 @@ class Tier:
     cache_write: Decimal | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Price:
     """US dollars for a million tokens; `engine.llm.prices` computes with it.
 
@@ -41,7 +43,7 @@ class Price:
 FREE = Price(Decimal(0), Decimal(0), source="runs on this machine")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Model:
     """One model of one provider.
 
@@ -70,7 +72,7 @@ class Model:
         return f"{self.provider}/{self.name}"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ProviderStatus:
     """What is known of a provider. `off`: not configured. `why` and `fix` say what stands in the way, for people."""
 

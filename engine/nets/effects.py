@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import Any, Literal, TypeAlias
 
-from engine.nets.frozen import record
+from engine.kernel.records import record
 from engine.nets.marking import Marking, enabled
 from engine.nets.model import Mode, Net, Place, Timer, Transition
 from engine.nets.moments import moment_of

@@ -12,8 +12,8 @@ from datetime import datetime
 from typing import Any
 
 from engine.kernel.errors import Conflict, NotEnabled, NotFound
+from engine.kernel.records import record
 from engine.nets.effects import Abandon, Begin, Effect, asked_again, clocks, possible
-from engine.nets.frozen import record
 from engine.nets.marking import Marking, enabled, in_words, lacking, moved
 from engine.nets.model import Mode, Net, Transition
 from engine.nets.token import Event, Status, Token

@@ -5,7 +5,7 @@ from dataclasses import field
 from datetime import datetime
 from typing import Any, Literal
 
-from engine.nets.frozen import record
+from engine.kernel.records import record
 from engine.nets.marking import Marking
 
 EventKind = Literal[

@@ -11,8 +11,8 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Protocol
 
 from engine.kernel.errors import CircuitBreakerError
+from engine.kernel.records import record
 from engine.llm.messages import Usage
-from engine.nets.frozen import record
 
 if TYPE_CHECKING:  # who keeps only documents, or only requests, loads no nets (docs/decisions/lazy-start.md)
     from engine.jobs.model import Job, JobKey
@@ -22,7 +22,7 @@ if TYPE_CHECKING:  # who keeps only documents, or only requests, loads no nets (
     from engine.workflows.model import Workflow
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Once:
     """An idempotency key, and what was asked with it (32 bytes), so that another request under the same key is seen."""
 
@@ -44,7 +44,7 @@ class Change:
     done: "Job | None" = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class TokenQuery:
     """Which tokens are wanted, newest first; what is None does not matter.
 
@@ -192,7 +192,7 @@ class JobQueue(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Document:
     kind: str
     parent: str
@@ -222,7 +222,7 @@ class Shelf(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class RequestRecord:
     """One request to a model, as it ended. `cost_usd` None is unknown. Times are in seconds. `error` is a code.
 
@@ -257,7 +257,7 @@ class RequestRecord:
     warnings: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class RequestQuery:
     """Which requests are wanted, newest first; what is None does not matter. `failed` wants those that ended in an
     error, or the others. `before` is the id of the last one of the page before."""
@@ -273,7 +273,7 @@ class RequestQuery:
     before: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Spend:
     """What a day came to. `unpriced` is the number of requests whose cost is unknown."""
 
@@ -282,7 +282,7 @@ class Spend:
     cost_usd: Decimal
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class SpendKey:
     """What sums are kept by. `day` is one of UTC."""
 

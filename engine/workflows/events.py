@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from engine.nets.frozen import record
+from engine.kernel.records import record
 from engine.nets.model import Net
 from engine.nets.token import Event, Token
 from engine.workflows.model import Workflow

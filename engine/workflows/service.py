@@ -14,6 +14,7 @@ from engine.jobs.runner import JobsWaiting
 from engine.kernel.bus import Bus
 from engine.kernel.caller import Caller
 from engine.kernel.errors import CircuitBreakerError, InvalidInput, NotFound, TooLarge
+from engine.kernel.records import record
 from engine.kernel.world import World
 from engine.nets import firing
 from engine.nets.analysis.asking.answering import ask
@@ -22,7 +23,6 @@ from engine.nets.analysis.model import Analysis, Finding, FindingCode, Severity
 from engine.nets.analysis.verdicts import MOST_STATES, analyse
 from engine.nets.effects import clocks
 from engine.nets.firing import Availability, Firing
-from engine.nets.frozen import record
 from engine.nets.marking import in_words
 from engine.nets.model import Net
 from engine.nets.notation import Definition

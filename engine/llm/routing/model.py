@@ -1,16 +1,17 @@
 """What routing decides with and what it decides, as data."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
+from engine.kernel.records import record
 from engine.llm.health import Speed
 from engine.llm.model import Model
 
 TASKS = ("chat", "coding", "analysis", "creative")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Needs:
     """What a request asks of a model: all that routing looks at, and nothing of what it says.
 
@@ -50,7 +51,7 @@ class Needs:
         return cls(**known)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Standing:
     """What is known of a model beside what its provider says of it.
 
@@ -68,7 +69,7 @@ class Standing:
     busy: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Weights:
     """What counts how much in a score; they need not add up to one. `local` is added for what stays here."""
 
@@ -85,7 +86,7 @@ class Weights:
         return self.quality + self.cost + self.latency + self.reliability + self.stickiness + self.load or 1.0
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Policy:
     """A virtual model: how the others are weighed.
 
@@ -110,7 +111,7 @@ class Policy:
     cache: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Candidate:
     """A model that may answer. `score` is from 0 to 1; `reasons` say what it is made of. `cost_usd` and `seconds` are
     estimates, None when unknown; `quality` is from 0 to 1."""
@@ -123,7 +124,7 @@ class Candidate:
     seconds: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Rejected:
     """A model that may not. `code` is for programs: one of `gates.CODES`."""
 
@@ -132,7 +133,7 @@ class Rejected:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Decision:
     """Why a request goes where it goes: the candidates, best first, and the others with what stood against them."""
 

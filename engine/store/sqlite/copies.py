@@ -10,11 +10,12 @@ import shutil
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
 from engine.kernel.errors import Conflict, InvalidInput, NotFound, StoreCorrupt, StoreUnavailable
+from engine.kernel.records import record
 from engine.store.sqlite.database import recognise
 from engine.store.sqlite.errors import translated
 from engine.store.sqlite.holder import Holder
@@ -23,7 +24,7 @@ _BUSY_S = 3.0
 _SIDES = ("-wal", "-shm", "-journal")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Copied:
     """A copy that was made: what is in it. `version` is that of the schema."""
 
@@ -35,7 +36,7 @@ class Copied:
     events: int
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Restored:
     """A copy that was put back; `kept` is where the database is that was there before, None when there was none."""
 

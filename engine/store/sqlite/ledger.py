@@ -11,8 +11,8 @@ from typing import Any
 from engine.jobs.model import JobKey
 from engine.kernel.errors import CircuitBreakerError, Conflict, NotFound
 from engine.kernel.instants import microseconds, moment
+from engine.kernel.records import record
 from engine.nets import notation
-from engine.nets.frozen import record
 from engine.nets.marking import Marking, state_of
 from engine.nets.notation import Definition
 from engine.nets.token import Event, Token

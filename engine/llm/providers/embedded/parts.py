@@ -6,10 +6,10 @@ Nothing is imported to find out: the packages are large, and one of them imports
 import importlib
 import os
 import sys
-from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
+from engine.kernel.records import record
 from engine.llm.providers.embedded.gguf import GGUF, read_gguf
 
 SETUP = "Run `circuit-breaker local setup`."
@@ -18,7 +18,7 @@ EMBEDDING_NAME = "multilingual-e5-small"
 _NEEDED_GLIBC = (2, 35)  # xllamacpp's wheel says less than it needs
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ChatPart:
     """A model to chat with. `tiny` marks the one that comes with the demonstration package."""
 
@@ -28,7 +28,7 @@ class ChatPart:
     tiny: bool
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Parts:
     """What is there. `missing` says for each part that is not there why, in one sentence."""
 
