@@ -21,6 +21,8 @@ _REST_AFTER_S = 1.0  # who waited for the ports is answered first
 
 
 def run(chosen: argparse.Namespace) -> int:
+    # Pydantic would look through all installed packages for plugins of its own when the first request is read
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")  # noqa: TID251  where it looks
     world, redactor = real_world(), Redactor()
     loaded = settings_of(chosen, world)
     open_log(sys.stderr, loaded.settings.log_level, redactor)

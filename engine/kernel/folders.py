@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import platformdirs
-from dotenv import dotenv_values
 
 from engine.kernel.errors import InvalidConfig
 
@@ -23,8 +22,12 @@ def config_file() -> Path:
 def with_dotenv(environ: Mapping[str, str], file: Path = Path(".env")) -> dict[str, str]:
     """`environ` and beneath it what `file` says, if there is such a file. Raises InvalidConfig when it cannot be
     read."""
+    if not file.is_file():
+        return dict(environ)
+    from dotenv import dotenv_values  # most starts have no such file
+
     try:
-        found = dotenv_values(file, interpolate=False) if file.is_file() else {}
+        found = dotenv_values(file, interpolate=False)
     except (OSError, UnicodeDecodeError) as error:
         why = "It is not UTF-8." if isinstance(error, UnicodeDecodeError) else f"{error.strerror}."
         raise InvalidConfig(

@@ -14,15 +14,30 @@ HEAVY = {
 }
 
 
-def loaded_by(statement: str) -> set[str]:
-    """The packages that are loaded after `statement`."""
+def modules_after(statement: str) -> set[str]:
     code = f"import sys; {statement}; print('\\n'.join(sys.modules))"
     outcome = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    return {name.partition(".")[0] for name in outcome.stdout.split()}
+    return set(outcome.stdout.split())
+
+
+def loaded_by(statement: str) -> set[str]:
+    """The packages that are loaded after `statement`."""
+    return {name.partition(".")[0] for name in modules_after(statement)}
 
 
 def test_the_command_line_loads_no_textual() -> None:
     assert not loaded_by("import app.cli") & ({"textual", "rich", "orjson", "platformdirs"} | HEAVY)
+
+
+def test_serve_loads_what_answers_of_models_need_and_nothing_else() -> None:
+    loaded = modules_after("import app.commands.serve")
+    assert {"sanic", "httpx", "engine.llm.service"} <= loaded
+    assert (
+        not {"click", "rich", "textual", "pygments", "strawberry", "graphql", "keyring", "dotenv", "tomlkit"} & loaded
+    )
+    rooms = ("engine.nets", "engine.rules", "engine.workflows", "engine.jobs", "engine.chats", "engine.agents")
+    others = ("engine.doctor", "engine.rooms", "engine.store.memory", "server.graphql", "server.metrics")
+    assert sorted(name for name in loaded if name.startswith(rooms + others)) == []
 
 
 @pytest.mark.parametrize("command", ["serve", "doctor", "token"])
