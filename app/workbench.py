@@ -29,6 +29,7 @@ from app.widgets.frame import Fault
 log = logging.getLogger("app")
 MOST_TOASTS = 3  # at once
 
+_HERE = Path(__file__).parent
 SCREENS = {
     "chat": ("app.screens.chat", "ChatScreen"),
     "models": ("app.screens.models", "ModelsScreen"),
@@ -40,7 +41,8 @@ SCREENS = {
 
 class Workbench(App[None]):
     TITLE = "Circuit Breaker"
-    CSS_PATH = Path(__file__).with_name("workbench.tcss")
+    # The first screen's with ours: what a screen brings itself has everything parsed and applied once more
+    CSS_PATH = [_HERE / "workbench.tcss", _HERE / "screens" / "chat.tcss"]  # noqa: RUF012
     BINDINGS: ClassVar[list[BindingType]] = bindings_of(EVERYWHERE)
     DEFAULT_MODE = "chat"
     COMMAND_PALETTE_BINDING = "f13"  # ours is in the registry
