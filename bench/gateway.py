@@ -33,7 +33,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from bench.start import BARE_SANIC, environment, pss_mb
+from bench.start import BARE_SANIC, IDLE_S, environment, pss_mb
 
 HERE = Path(__file__).parent
 LITELLM = "litellm[proxy]==1.108.7"  # not 1.82.7, 1.82.8 or 1.107.0: those were tampered with
@@ -297,7 +297,7 @@ def measured(bench: Bench, gateways: Sequence[Gateway], *, workbench: bool, long
         pids = {}
         for gateway in gateways:
             took, pids[gateway.name] = open_ones.enter_context(bench.running(gateway))
-            time.sleep(1)
+            time.sleep(IDLE_S)
             idle = pss_mb(pids[gateway.name])
             found[gateway.name] = {"start to first answer, s": took, "idle, MiB": idle} if gateway.start else {}
             bench.load(gateway, "whole", 8, 400 // gateway.fewer)  # warm

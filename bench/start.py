@@ -28,6 +28,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 PATIENCE_S = 30.0
+IDLE_S = 4.0
 
 BARE_TEXTUAL = """
 from textual.app import App
@@ -89,7 +90,7 @@ def first_paint(command: Sequence[str]) -> float:
 
 
 def ready(command: Sequence[str]) -> tuple[float, float]:
-    """Seconds until the first line, and the PSS in MB a second later."""
+    """Seconds until the first line, and the PSS in MB when all that is loaded behind it is there, too."""
     with tempfile.TemporaryDirectory() as folder:
         started = time.perf_counter()
         process = subprocess.Popen(command, stdout=subprocess.PIPE, cwd=folder, env=dict(environment(folder)))
@@ -98,7 +99,7 @@ def ready(command: Sequence[str]) -> tuple[float, float]:
             if not process.stdout.readline():
                 raise SystemExit(f"{shlex.join(command)} ended without a word")
             took = time.perf_counter() - started
-            time.sleep(1.0)
+            time.sleep(IDLE_S)
             return took, pss_mb(process.pid)
         finally:
             process.terminate()
