@@ -192,7 +192,8 @@ def parse_json(data: bytes | str) -> Any:
     was meant cannot be known. (Not looked for in megabytes.)"""
     try:
         parsed = orjson.loads(data)
-        if len(data) <= _LOOKED_THROUGH_BYTES:
+        # what is written as we would write it has nothing twice: that is how nearly all clients write
+        if len(data) <= _LOOKED_THROUGH_BYTES and orjson.dumps(parsed) != data:
             json.loads(data, object_pairs_hook=_without_repetition)
     except orjson.JSONDecodeError as error:
         raise InvalidInput(

@@ -85,7 +85,9 @@ class Transport:
 
     def give_back(self, origin: Origin, connection: "_Connection") -> None:
         """An answer was read to its end, or was given up."""
-        waiting = self._idle.setdefault(origin, deque())
+        waiting = self._idle.get(origin)
+        if waiting is None:
+            waiting = self._idle[origin] = deque()
         if not connection.reusable or self._closed or len(waiting) >= MOST_IDLE:
             connection.abort()
             return

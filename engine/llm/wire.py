@@ -368,7 +368,7 @@ class Wire:
     def object_in(self, text: bytes | str, *, model: str = "", what: str = "piece") -> Mapping[str, Any]:
         """One piece of a stream, which is an object and no error. Raises ProviderError for anything else."""
         data = self.parsed(text, model=model)
-        if not isinstance(data, Mapping):
+        if not isinstance(data, dict):
             raise self.broken(f"A {what} of its answer is not an object.", model=model)
         if data.get("error"):
             raise self.refusal(None, data, model=model)

@@ -29,6 +29,7 @@ from engine.llm.messages import (
     Image,
     Noted,
     Part,
+    Preferences,
     Reasoning,
     ReasoningDelta,
     Role,
@@ -120,6 +121,7 @@ class StreamOptions(Loose):
 
 
 MOST_COPIES = 8
+_NO_WISHES = Preferences()
 
 
 class ChatCompletionRequest(Open):
@@ -182,7 +184,7 @@ class ChatCompletionRequest(Open):
             tools=tuple(tools),
             tool_choice=choice,
             parallel_tool_calls=self.parallel_tool_calls,
-            preferences=(self.circuit_breaker or Extension()).preferences(),
+            preferences=self.circuit_breaker.preferences() if self.circuit_breaker else _NO_WISHES,
             extra=self.model_extra or {},
         )
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import field
+from operator import attrgetter
 from typing import Any
 
 from engine.kernel.records import record
@@ -41,14 +42,18 @@ class Needs:
 
     def as_json(self) -> dict[str, Any]:
         """Everything, so that the decision can be made again."""
-        found = {name: getattr(self, name) for name in self.__dataclass_fields__}
-        return {name: list(value) if isinstance(value, tuple) else value for name, value in found.items()}
+        values = zip(_NEEDS, _values_of(self), strict=True)
+        return {name: list(value) if type(value) is tuple else value for name, value in values}
 
     @classmethod
     def from_json(cls, body: Mapping[str, Any]) -> "Needs":
         known: dict[str, Any] = {name: body[name] for name in cls.__dataclass_fields__ if name in body}
         known |= {name: tuple(value) for name, value in known.items() if isinstance(value, list)}
         return cls(**known)
+
+
+_NEEDS = tuple(Needs.__dataclass_fields__)
+_values_of = attrgetter(*_NEEDS)
 
 
 @record

@@ -25,7 +25,7 @@ from engine.llm.wire import Wire
 
 
 def is_done(event: Event | Run) -> bool:
-    return isinstance(event, Event) and event.data.strip() == "[DONE]"
+    return isinstance(event, Event) and len(event.data) < 20 and event.data.strip() == "[DONE]"
 
 
 async def completion(
@@ -72,10 +72,10 @@ class _Reading:
             self._usage, self._cost = usage_in(data) or self._usage, cost_in(data) or self._cost
         choices = data.get("choices")
         for choice in choices if isinstance(choices, list) else ():
-            if not isinstance(choice, Mapping) or choice.get("index", 0) != 0:
+            if not isinstance(choice, dict) or choice.get("index", 0) != 0:
                 continue
             delta = choice.get("delta")
-            if isinstance(delta, Mapping):
+            if isinstance(delta, dict):
                 yield from self._deltas(delta, logprobs_in(choice))
             elif isinstance(text := choice.get("text"), str) and text:  # of a completion
                 self._written += len(text.encode("utf-8", "replace"))
@@ -156,29 +156,29 @@ def usage_in(data: Any) -> Usage | None:
 
     `cache_write_tokens` is OpenRouter's, `prompt_cache_hit_tokens` DeepSeek's.
     """
-    usage = data.get("usage") if isinstance(data, Mapping) else None
-    if not isinstance(usage, Mapping) or not isinstance(usage.get("prompt_tokens"), int):
+    usage = data.get("usage") if isinstance(data, dict) else None
+    if not isinstance(usage, dict) or not isinstance(usage.get("prompt_tokens"), int):
         return None
     details = usage.get("prompt_tokens_details")
-    details = details if isinstance(details, Mapping) else {}
+    details = details if isinstance(details, dict) else {}
     prompt = max(0, usage["prompt_tokens"])
     read = min(prompt, _count(details.get("cached_tokens")) or _count(usage.get("prompt_cache_hit_tokens")))
     write = min(prompt - read, _count(details.get("cache_write_tokens")))
     output, thought = _count(usage.get("completion_tokens")), usage.get("completion_tokens_details")
-    reasoning = _count(thought.get("reasoning_tokens")) if isinstance(thought, Mapping) else 0
+    reasoning = _count(thought.get("reasoning_tokens")) if isinstance(thought, dict) else 0
     return Usage(prompt - read - write, read, write, output, reasoning=min(output, reasoning))
 
 
 def cost_in(data: Mapping[str, Any]) -> Decimal | None:
     """What the upstream says that it charged, in US dollars (OpenRouter, "Usage accounting", 2026-08)."""
     usage = data.get("usage")
-    cost = usage.get("cost") if isinstance(usage, Mapping) else None
+    cost = usage.get("cost") if isinstance(usage, dict) else None
     return Decimal(str(cost)) if isinstance(cost, int | float) and not isinstance(cost, bool) and cost >= 0 else None
 
 
 def logprobs_in(choice: Mapping[str, Any]) -> tuple[Mapping[str, Any], ...]:
     told = choice.get("logprobs")
-    rows = told.get("content") if isinstance(told, Mapping) else None
+    rows = told.get("content") if isinstance(told, dict) else None
     return tuple(row for row in rows if isinstance(row, Mapping)) if isinstance(rows, list) else ()
 
 
