@@ -25,6 +25,7 @@ _SUMS = (
     "requests, failed, unpriced, uncounted, input, cache_read, cache_write, output, cost_usd, reference_usd, "
     "compared_usd"
 )
+SOON_S = 0.05
 _MOST_FORGOTTEN = 1_000  # in one transaction
 _New = tuple[Row, SpendKey, SpendSums, str | None]
 log = logging.getLogger("store")
@@ -33,13 +34,28 @@ log = logging.getLogger("store")
 class SqliteJournal:
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._pending: list[tuple[RequestRecord, Mapping[str, Any] | None]] = []
+        self._alarm: asyncio.TimerHandle | None = None
         self._newest: asyncio.Future[None] | None = None
 
     async def record(self, record: RequestRecord, content: Mapping[str, Any] | None = None) -> None:
+        self.flush()
         await self._put(record, content)
 
     def record_soon(self, record: RequestRecord, content: Mapping[str, Any] | None = None) -> None:
-        self._put(record, content).add_done_callback(_complain)
+        """Within SOON_S: who has asked is answered first, and those that come near each other share a commit."""
+        self._pending.append((record, content))
+        if self._alarm is None:
+            self._alarm = asyncio.get_running_loop().call_later(SOON_S, self.flush)
+
+    def flush(self) -> None:
+        """Write now what is to be written soon. Called before the database is closed."""
+        if self._alarm is not None:
+            self._alarm.cancel()
+            self._alarm = None
+        pending, self._pending = self._pending, []
+        for record, content in pending:
+            self._put(record, content).add_done_callback(_complain)
 
     def _put(self, record: RequestRecord, content: Mapping[str, Any] | None) -> "asyncio.Future[None]":
         said = None if content is None else codec.dumps(dict(content))
@@ -49,6 +65,7 @@ class SqliteJournal:
 
     async def _settled(self) -> None:
         """What was recorded can be read: writes are done in their order."""
+        self.flush()
         if self._newest is not None and not self._newest.done():
             await asyncio.wait([self._newest])
 

@@ -56,4 +56,5 @@ class SqliteStore:
         return await self.database.check()
 
     async def close(self) -> None:
+        self.journal.flush()
         await self.database.close()
