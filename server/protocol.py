@@ -21,7 +21,7 @@ from sanic.signals import SignalRouter
 @dataclass(frozen=True, slots=True)
 class Limits:
     """What a client may take: seconds for a request's head, then for its body; bytes; seconds to finish when the server
-    stops. A streamed answer begins without the headers that name the model after `headers_s`, and says every
+    stops; requests that begin in one turn of the loop. A streamed answer begins without the headers that name the model after `headers_s`, and says every
     `keep_alive_s` that it is still waiting."""
 
     head_s: float = 10.0
@@ -29,6 +29,7 @@ class Limits:
     body_bytes: int = 20_000_000
     grace_s: float = 2.0
     headers_s: float = 1.5
+    requests_a_turn: int = 4
     keep_alive_s: float = 5.0
 
 
@@ -124,6 +125,7 @@ class StrictHttp(Http):
         except Exception:
             self.request_body = None  # it is not waited for
             raise
+        await self.protocol.app.ctx.turns.mine()
 
     async def read(self) -> bytes | None:
         try:

@@ -31,6 +31,7 @@ from server.ollama.routes import OllamaRoutes
 from server.openai.routes import OpenAIRoutes
 from server.pages import Pages
 from server.protocol import Limits, Protocol, Signals
+from server.turns import Turns
 
 if TYPE_CHECKING:
     from server.metrics import Metrics
@@ -148,6 +149,7 @@ def _app(engine: Engine, pages: Pages, cors: Collection[str], limits: Limits) ->
         | {"FALLBACK_ERROR_FORMAT": ERROR_FORMAT}
     )
     app.ctx.limits, app.ctx.edge = limits, Edge(engine.world, engine.bus, limits, cors)
+    app.ctx.turns = Turns(limits.requests_a_turn)
     app.ctx.edge.guard(app)
     app.blueprint(OpenAIRoutes(engine, limits).blueprint())
     app.blueprint(AnthropicRoutes(engine, limits).blueprint())

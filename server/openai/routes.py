@@ -201,17 +201,20 @@ async def _events(answer: Answer, frame: Mapping[str, Any], *, counted: bool) ->
     rest: dict[str, Any] = {"usage": None} if counted else {}
     usage, passing = None, sse.Passing(frame)
     async with aclosing(answer.chunks) as chunks:
-        yield sse.chunk(frame, {"role": "assistant", "content": ""}, None, rest)
+        begun = sse.chunk(frame, {"role": "assistant", "content": ""}, None, rest)  # goes with the first piece
         async for chunk in chunks:
             if isinstance(chunk, TextDelta) and chunk.raw and (passed := passing(chunk.raw)):
-                yield passed
+                yield begun + passed
+                begun = b""
                 continue
             if isinstance(chunk, Noted):
                 continue
             if isinstance(chunk, Finished):
+                await asyncio.sleep(0)  # the pieces of others go first: an end is more to write down
                 usage = chunk.usage
                 rest = rest | {"circuit_breaker": brief(answer)}
-            yield sse.chunk(frame, *wire.delta_of(chunk), rest, logprobs=wire.logprobs_json(chunk))
+            yield begun + sse.chunk(frame, *wire.delta_of(chunk), rest, logprobs=wire.logprobs_json(chunk))
+            begun = b""
     if counted and usage is not None:
         yield sse.data({**frame, "choices": [], "usage": wire.usage_json(usage)})
     yield sse.DONE
