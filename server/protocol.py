@@ -21,8 +21,8 @@ from sanic.signals import SignalRouter
 @dataclass(frozen=True, slots=True)
 class Limits:
     """What a client may take: seconds for a request's head, then for its body; bytes; seconds to finish when the server
-    stops; requests that begin in one turn of the loop. A streamed answer begins without the headers that name the model after `headers_s`, and says every
-    `keep_alive_s` that it is still waiting."""
+    stops; requests that begin in one turn of the loop. A streamed answer begins without the headers that name the model
+    after `headers_s`, and says every `keep_alive_s` that it is still waiting."""
 
     head_s: float = 10.0
     body_s: float = 60.0
