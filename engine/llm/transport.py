@@ -335,4 +335,5 @@ class _Connection(asyncio.Protocol):
         if self._started and not self._surplus:
             self._complete, self._stays = True, bool(self._parser.should_keep_alive())  # known only now
             if self._drained is not None:
+                self._quiet()  # else it would be closed in the middle of what is asked of it next
                 self._loop.call_soon(self._drained)  # when what came with it is known too

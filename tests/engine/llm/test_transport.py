@@ -1,7 +1,7 @@
 """Connections: answers in any pieces, connections that are used again, and peers that break off or speak no HTTP."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 import pytest
@@ -223,3 +223,38 @@ async def test_trailers_that_do_not_end_are_given_up(endless):
             with pytest.raises(BrokeOff):
                 await whole(transport, origin)
         await made.gone.wait()
+
+
+async def test_a_connection_whose_answer_ended_late_is_not_closed_while_it_is_used_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    alarms, loop, released = list[asyncio.TimerHandle](), asyncio.get_running_loop(), asyncio.Event()
+    real = loop.call_later
+
+    def call_later(delay: float, callback: Callable[..., object], *given: object) -> asyncio.TimerHandle:
+        alarms.append(real(delay, callback, *given))
+        return alarms[-1]
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await _head(reader)
+        writer.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n")
+        await released.wait()
+        writer.write(b"0\r\n\r\n")
+        await _head(reader)
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    transport, origin = Transport(None, 2.0), Origin("http", "127.0.0.1", server.sockets[0].getsockname()[1])
+    try:
+        answer = await transport.ask(origin, REQUEST)
+        assert await answer.more() == b"hello"
+        monkeypatch.setattr(loop, "call_later", call_later)
+        monkeypatch.setattr("engine.llm.transport.DRAIN_S", 60.0)
+        answer.release()
+        assert [alarm.cancelled() for alarm in alarms] == [False]
+        released.set()
+        await turns_of_the_loop(lambda: any(transport._idle.values()))
+        assert [alarm.cancelled() for alarm in alarms] == [True]
+    finally:
+        transport.close()
+        server.close()
