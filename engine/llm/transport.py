@@ -173,7 +173,7 @@ class _Connection(asyncio.Protocol):
     @property
     def reusable(self) -> bool:
         alive = self._transport is not None and not self._transport.is_closing() and self._broken is None
-        return alive and self._complete and self._stays
+        return alive and self._complete and self._stays and not self._paused
 
     async def begun(self, request: bytes, until: float) -> None:
         """Send a request and wait for the head of its answer. Of the body something must be there by `until`. The

@@ -6,7 +6,16 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from engine.llm.transport import MOST_IDLE, BrokeOff, Origin, ReadTooSlow, Transport, TransportError, Unreachable
+from engine.llm.transport import (
+    MOST_IDLE,
+    Answer,
+    BrokeOff,
+    Origin,
+    ReadTooSlow,
+    Transport,
+    TransportError,
+    Unreachable,
+)
 from tests.support import turns_of_the_loop
 
 REQUEST = b"GET /path?q=1 HTTP/1.1\r\nhost: x\r\n\r\n"
@@ -185,6 +194,19 @@ async def test_a_body_that_nobody_reads_holds_its_sender_back() -> None:
             sent += len(part)
         assert sent == 67108864
         answer.close()
+
+
+@pytest.mark.parametrize("ending", [Answer.close, Answer.release])
+async def test_a_connection_that_is_held_back_when_its_answer_is_given_up_is_not_used_again(
+    ending: Callable[[Answer], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("engine.llm.transport._HIGH_WATER", 4)
+    async with peer() as (made, origin, transport):
+        made.answers = [[PLAIN], [PLAIN]]
+        ending(await transport.ask(origin, REQUEST))  # all of it is there, and nobody has taken it
+        async with asyncio.timeout(5):
+            assert await whole(transport, origin) == (200, b"hello")
+        assert made.connections == 2
 
 
 async def test_nobody_there() -> None:
