@@ -277,7 +277,7 @@ class _Connection(asyncio.Protocol):
             self._head_bytes = self._head_bytes + len(data) if self._size == before else 0
             if self._head_bytes > MOST_HEAD_BYTES:
                 raise httptools.HttpParserError("its head does not end")
-        except httptools.HttpParserError as error:
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
             self._broken = BrokeOff(f"that is no HTTP: {error}")
             self.abort()
         if self._size > _HIGH_WATER and not self._paused and self._transport is not None:

@@ -151,6 +151,16 @@ async def test_what_is_no_http_is_refused(said: bytes) -> None:
             await whole(transport, origin)
 
 
+async def test_who_goes_over_to_another_protocol_is_not_asked_again() -> None:
+    async with peer() as (made, origin, transport):
+        to_another = b"HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: h2c\r\n\r\n"
+        made.answers = [[PLAIN], [to_another], [PLAIN]]
+        assert await whole(transport, origin) == (200, b"hello")
+        with pytest.raises(BrokeOff):
+            await whole(transport, origin)
+        assert made.connections == 1
+
+
 async def test_who_speaks_without_being_asked_is_not_believed() -> None:
     async with peer() as (made, origin, transport):
         made.answers = [[PLAIN, b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil"], [PLAIN]]
