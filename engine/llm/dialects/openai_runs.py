@@ -89,7 +89,8 @@ class Runs:
         if any(_END in text for text in texts):
             return None
         try:
-            read = orjson.loads(b'["' + b'","'.join(texts) + b'"]')
+            # a line end may not be within a text: so each of them ends where its event says, and not in the next one
+            read = orjson.loads(b'["' + b'"\n,"'.join(texts) + b'"\n]')
             return Run("".join(read), events) if len(read) == len(texts) else None
         except (orjson.JSONDecodeError, TypeError):  # what is between is more than a text
             return None

@@ -93,6 +93,13 @@ def test_a_server_that_writes_the_time_into_each_event_has_runs_of_a_second() ->
     assert kinds == [Event, Run, Run] * 20
 
 
+def test_a_text_that_does_not_end_in_its_event_is_no_text() -> None:
+    broken = bare_event("b\\").encode() + bare_event(',"c').encode()  # together they would be two texts
+    cutter = Runs()
+    cutter.feed(text_event("a").encode())
+    assert cutter.feed(broken) == Events().feed(broken)
+
+
 def test_many_events_at_once_are_a_run_from_the_first_on() -> None:
     found = Runs().feed("".join(text_event(f"{number} ") for number in range(100)).encode())
     assert [type(one) for one in found] == [Event, Event, Run]
