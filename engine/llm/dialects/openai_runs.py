@@ -16,6 +16,7 @@ from engine.llm.framing import MOST_FRAME_BYTES, Event, Events, FrameTooLong
 
 _TRIES = 8  # a stream whose events always differ is left alone after so many in a row
 _MANY = 8  # events at once
+_LONG = 16 * 1024  # bytes of one event: with one that is longer runs end, as to look at it would take long
 _CONTENT = re.compile(r'"content": ?"((?:[^"\\]|\\.)*)"')
 _END = b"\n\n"
 
@@ -37,10 +38,11 @@ class Runs:
         self._before = self._after = b""  # a text; empty until it is known
         self._seen: Event | None = None
         self._tries = 0
-        self._others = False  # whether lines end in another way than `\n`: then there are no runs
+        self._others = False  # whether lines end in another way than `\n`, or one is long: then there are no runs
 
     def feed(self, data: bytes) -> Sequence[Event | Run]:
         """What `data` completes. Raises FrameTooLong."""
+        self._others = self._others or len(self._rest) > _LONG
         data = self._rest + data if self._rest else data
         if self._others or b"\r" in data:
             self._others, self._rest = True, b""
@@ -98,6 +100,8 @@ class Runs:
 
 def around_text(data: str) -> tuple[str, str] | None:
     """What stands before and after the text of a chunk that says nothing else; None for any other."""
+    if len(data) > _LONG or "\n" in data:  # several lines are written in another way than what they say
+        return None
     try:
         body = orjson.loads(data)
     except orjson.JSONDecodeError:
@@ -106,10 +110,14 @@ def around_text(data: str) -> tuple[str, str] | None:
         return None
     for found in _CONTENT.finditer(data):
         before, after = data[: found.start(1)], data[found.end(1) :]
-        body["choices"][0]["delta"]["content"] = "another"
-        if orjson.loads(f"{before}another{after}") == body:
+        other = orjson.loads(f"{before}{found[1]}?{after}")
+        if _content(other) == f"{_content(body)}?":
             return before, after
     return None
+
+
+def _content(body: Any) -> Any:
+    return body["choices"][0]["delta"]["content"]
 
 
 def _only_text(body: Any) -> bool:

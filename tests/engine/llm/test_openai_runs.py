@@ -134,3 +134,27 @@ def test_an_event_without_end_is_too_long() -> None:
     cutter.feed(b"data: " + b"x" * 900)
     with pytest.raises(FrameTooLong):
         cutter.feed(b"x" * 100)
+
+
+def test_from_a_long_event_that_comes_in_pieces_on_all_are_read_as_others_are() -> None:
+    cutter, long = Runs(), text_event("a" * 40_000).encode()  # what is not complete would be copied with each piece
+    found = [one for start in range(0, len(long), 1000) for one in cutter.feed(long[start : start + 1000])]
+    assert found == Events().feed(long)
+    assert [type(one) for _ in range(3) for one in cutter.feed(text_event("b").encode())] == [Event] * 3
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        '{"choices":[{"index":0,"delta":{"content":"a"}}],"pad":[' + ",".join(['{"content":"b"}'] * 2000) + "]}",
+        '{\n"choices":[{"index":0,"delta":{"content":"a"}}]}',
+    ],
+    ids=["long", "two lines"],
+)
+def test_what_would_take_long_or_is_written_in_two_lines_is_no_pattern(said: str) -> None:
+    assert around_text(said) is None
+
+
+def test_a_pattern_may_be_nested_deep() -> None:
+    before, after = '{"pad":' + "[" * 1000 + "]" * 1000 + ',"choices":[{"index":0,"delta":{"content":"', '"}}]}'
+    assert around_text(f"{before}another{after}") == (before, after)
