@@ -6,6 +6,7 @@ from typing import Any
 import orjson
 
 DONE = b"data: [DONE]\n\n"
+_NAMES = ("id", "created", "model")
 WAITING = b": waiting for the model\n\n"
 """A comment: clients skip it, and go on waiting."""
 
@@ -49,14 +50,32 @@ class Passing:
         return events if self._names else b""
 
     def _named(self, events: bytes) -> list[tuple[bytes, bytes]]:
-        first = orjson.loads(events.partition(b"\n\n")[0].removeprefix(b"data: "))
-        found = []
-        for name in ("id", "created", "model"):
+        """What is replaced by what, each with the byte after it, as a number may go on; nothing for another form."""
+        first, found = events.partition(b"\n\n")[0].removeprefix(b"data: "), []
+        body = orjson.loads(first)
+        if not _as_ours(body, self._frame):
+            return []
+        for name in _NAMES:
             for colon in (b":", b": "):
-                theirs = orjson.dumps(name) + colon + orjson.dumps(first.get(name))
-                if theirs in events:
-                    found.append((theirs, orjson.dumps(name) + colon + orjson.dumps(self._frame[name])))
-        return found if len(found) == 3 else []
+                theirs = orjson.dumps(name) + colon + orjson.dumps(body.get(name))
+                if (place := first.find(theirs)) >= 0:
+                    after = first[place + len(theirs) :][:1]
+                    found.append((theirs + after, orjson.dumps(name) + colon + orjson.dumps(self._frame[name]) + after))
+        for theirs, ours in found:
+            first = first.replace(theirs, ours)
+        body = orjson.loads(first)
+        return found if all(body.get(name) == self._frame[name] for name in _NAMES) else []
+
+
+def _as_ours(body: Any, frame: Mapping[str, Any]) -> bool:
+    """Whether a chunk of nothing but text has the form that `chunk` gives it, so that no client stumbles over it."""
+    match body:
+        case {"object": kind, "choices": [{"index": 0, "delta": delta} as choice]} if kind == frame["object"]:
+            none = (body.get("usage"), body.get("error"), choice.get("finish_reason"), choice.get("logprobs"))
+            others = (value for name, value in delta.items() if name != "content")
+            return not any(one is not None for one in (*none, *others))
+        case _:
+            return False
 
 
 def failure(error: Mapping[str, Any], frame: Mapping[str, Any]) -> bytes:
