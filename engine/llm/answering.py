@@ -20,6 +20,7 @@ from engine.llm.messages import (
     ToolCall,
     ToolCallDelta,
     Usage,
+    bare,
 )
 from engine.llm.model import Model
 from engine.llm.routing import Decision
@@ -123,4 +124,4 @@ class Answer:
     async def whole(self) -> Completion:
         """Wait for the end. Raises what the provider raises."""
         async with aclosing(self.chunks) as chunks:
-            return gathered([chunk async for chunk in chunks])
+            return gathered([bare(chunk) async for chunk in chunks])

@@ -260,6 +260,11 @@ class Finished:
 Chunk: TypeAlias = TextDelta | ReasoningDelta | ToolCallDelta | Noted | Finished
 
 
+def bare(chunk: Chunk) -> Chunk:
+    """A chunk to be kept: without the events that it came in, which may be a hundred times as long as their text."""
+    return TextDelta(chunk.text, chunk.logprobs) if isinstance(chunk, TextDelta) and chunk.raw else chunk
+
+
 @record
 class EmbeddingRequest:
     """Texts to be embedded. `token_ids` are the same, as a client sent them for OpenAI's tokenizer: who has it takes

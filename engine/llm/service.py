@@ -40,6 +40,7 @@ from engine.llm.messages import (
     TextDelta,
     ToolCallDelta,
     Usage,
+    bare,
 )
 from engine.llm.model import Model
 from engine.llm.ports import ModelKeeper, Provider, label_of
@@ -302,7 +303,7 @@ class Llm:
                 if isinstance(chunk, Finished):
                     error = ""
                 if run.keeps:
-                    kept.append(chunk)
+                    kept.append(bare(chunk))
                     if too_much(len(kept), run.characters):
                         run.keeps = False
                         kept.clear()

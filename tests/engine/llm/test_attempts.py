@@ -25,6 +25,7 @@ from engine.llm.messages import (
     Finished,
     Noted,
     Preferences,
+    ReasoningDelta,
     Signature,
     Text,
     TextDelta,
@@ -434,6 +435,20 @@ async def test_an_answer_that_is_too_long_to_be_remembered_is_not_kept(bench, pi
         gate.opened.set()
         assert await reading == many + 1
     assert await bench.said(again) == "again"
+
+
+@pytest.mark.parametrize("cache", [True, False])
+async def test_what_is_kept_of_an_answer_is_not_the_events_it_came_in(bench, cache):
+    ask = ChatRequest("one", ASK.messages, preferences=Preferences(cache=cache))
+    piece, gate = TextDelta("x", raw=b"data: {}\n\n"), Gate()
+    bench.one.scripts = [[ReasoningDelta("?"), *[piece] * 100, gate, Finished("stop", Usage(1))]]
+    before = sys.getrefcount(piece)
+    found = await bench.llm.chat(ask, PROGRAM)
+    reading = asyncio.create_task(_count(found.chunks) if cache else found.whole())
+    await gate.reached.wait()
+    assert sys.getrefcount(piece) < before + 10
+    gate.opened.set()
+    await reading
 
 
 async def _count(chunks):
