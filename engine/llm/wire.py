@@ -52,6 +52,7 @@ MOST_SECRETS = 300  # forms of keys
 MOST_HEADS = 64  # each with a key of three forms at most
 _ERROR_BODY_S = 5.0
 _OK = 200
+_PORTS = {"http": 80, "https": 443}
 _AS_ASKED = (b"text/event-stream", b"text/event-stream; charset=utf-8", b"application/x-ndjson")
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
@@ -129,7 +130,7 @@ def _bad_address(text: str) -> InvalidConfig:
 def _origin(address: Address, at: str) -> Origin:
     url = urlsplit(address.url)
     host = (url.hostname or "").encode("idna").decode()
-    return Origin(url.scheme, host, url.port or (443 if url.scheme == "https" else 80), at)
+    return Origin(url.scheme, host, url.port or _PORTS[url.scheme], at)
 
 
 def is_loopback(host: str) -> bool:
@@ -487,7 +488,8 @@ class Wire:
         url = urlsplit(f"{self.address.url}{path}")
         target = quote(f"{url.path or '/'}?{url.query}" if url.query else url.path or "/", safe=_IN_TARGET)
         name = f"[{self._origin.host}]" if ":" in self._origin.host else self._origin.host
-        lines = [f"{method} {target} HTTP/1.1", f"host: {name}:{url.port}" if url.port else f"host: {name}"]
+        usual = self._origin.port == _PORTS[self._origin.scheme]  # is left out (RFC 9110, 4.2.3)
+        lines = [f"{method} {target} HTTP/1.1", f"host: {name}" if usual else f"host: {name}:{self._origin.port}"]
         for name, value in {**self._headers, **dict(more), **ours, **keys}.items():
             if not _HEADER_NAME.fullmatch(name) or _CONTROL.search(value):
                 raise self.broken(f"The header {shown(name)} cannot be sent.")

@@ -222,6 +222,26 @@ def test_a_bad_address_is_refused_without_showing_secrets(text):
 # How it fails
 
 
+@pytest.mark.parametrize(
+    ("url", "path", "line", "host"),
+    [
+        ("https://api.example.com/v1", "/chat", "/v1/chat", "api.example.com"),
+        ("https://api.example.com:443", "/chat", "/chat", "api.example.com"),
+        ("http://api.example.com:80", "", "/", "api.example.com"),
+        ("http://api.example.com:443", "/chat", "/chat", "api.example.com:443"),
+        ("https://[2001:db8::1]", "/a", "/a", "[2001:db8::1]"),
+        ("http://[::1]:11434", "/api/chat", "/api/chat", "[::1]:11434"),
+        ("https://b\u00fccher.example", "/a", "/a", "xn--bcher-kva.example"),
+        ("https://h", "/models/a/b:free\u00fc?alt=sse&x=a b+c%2F", "/models/a/b:free%C3%BC?alt=sse&x=a%20b+c%2F", "h"),
+        ("https://h", "/a\r\nx-evil: 1", "/ax-evil:%201", "h"),
+    ],
+)
+def test_what_is_asked_of_whom(url, path, line, host):
+    first, second, *rest = wire_to(url)._request(_Ask("GET", path, None, "*/*")).decode().split("\r\n")
+    assert (first, second) == (f"GET {line} HTTP/1.1", f"host: {host}")
+    assert not any("evil" in one for one in rest)
+
+
 async def test_nobody_there(wire):
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))  # bound but not listening: refused
