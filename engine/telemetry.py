@@ -23,7 +23,7 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.trace import SpanKind, Status, StatusCode
 
 from engine.kernel.bus import Bus, Missed
-from engine.llm.service import RequestEnded
+from engine.llm.books import RequestEnded
 from engine.store.ports import RequestRecord
 
 EXPORT_S = 3.0  # for one batch, with what is tried again

@@ -14,8 +14,8 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector, CollectorRegistry
 
 from engine.kernel.bus import Bus, Missed, Subscription
+from engine.llm.books import RequestEnded
 from engine.llm.health import Health
-from engine.llm.service import RequestEnded
 from engine.store.ports import RequestRecord
 
 TTFT_BUCKETS_S = (0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10, 30, 60)

@@ -17,8 +17,8 @@ from sanic import Request
 from engine.kernel.caller import Caller
 from engine.kernel.errors import CircuitBreakerError
 from engine.llm.answering import Answer, Completion
+from engine.llm.books import WARNINGS
 from engine.llm.messages import Noted
-from engine.llm.service import WARNINGS
 from server.errors import bug
 from server.protocol import Limits, agent_of
 

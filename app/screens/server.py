@@ -16,7 +16,7 @@ from app.screens.snippets import SNIPPETS, snippet
 from app.widgets.virtual_table import Column, Row, VirtualTable, listing
 
 if TYPE_CHECKING:
-    from engine.llm.service import RequestEnded
+    from engine.llm.books import RequestEnded
     from engine.store.ports import RequestRecord
     from server.edge import RequestServed
 

@@ -1,10 +1,9 @@
 """The use cases of models: decide, ask, fail over before the first chunk, and write down what it came to."""
 
 import asyncio
-import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
 
@@ -20,12 +19,12 @@ from engine.kernel.errors import (
     ProviderUnavailable,
 )
 from engine.kernel.world import World
-from engine.llm import prices
-from engine.llm.accounts import Accounts, Hold, content_of
-from engine.llm.answering import Answer, gathered
-from engine.llm.attempts import Attempt, Attempts, Target, Targets, attempts_json, worth_another
+from engine.llm.accounts import Accounts
+from engine.llm.answering import Answer
+from engine.llm.attempts import Attempts, Target, Targets, worth_another
+from engine.llm.books import Books, Run
 from engine.llm.catalog import Catalog
-from engine.llm.counting import CHARACTERS_PER_TOKEN, prompt_tokens, tokens_in
+from engine.llm.counting import prompt_tokens, tokens_in
 from engine.llm.discovery import Discovery
 from engine.llm.emulation import calls_read, described
 from engine.llm.health import Health
@@ -36,14 +35,11 @@ from engine.llm.messages import (
     Embeddings,
     Finished,
     Noted,
-    ReasoningDelta,
-    TextDelta,
-    ToolCallDelta,
     Usage,
     bare,
 )
 from engine.llm.model import Model
-from engine.llm.ports import ModelKeeper, Provider, label_of
+from engine.llm.ports import ModelKeeper, Provider
 from engine.llm.priors import Priors
 from engine.llm.remembered import Remembered, too_much
 from engine.llm.routing import Decision, Needs, Policy, choose, decide, decide_embedding
@@ -57,44 +53,6 @@ from engine.store.ports import Journal, RequestRecord
 
 FIRST_ROUND_S = 5.0
 MOST_INPUTS = 2048  # of one embedding request
-WARNINGS = ("dropped", "repaired", "emulated", "cut", "hedged", "mismatch")  # notes that belong into the log
-MOST_KEPT = 100  # candidates, and as many rejected, of a decision in the log
-MEASURED_TOKENS = 8  # an answer must have so many before its speed is believed
-
-log = logging.getLogger("llm")
-
-
-@dataclass(frozen=True, slots=True)
-class RequestEnded:
-    """Published when a request is over, however it ended."""
-
-    record: RequestRecord
-
-
-@dataclass
-class _Run:
-    """What is noted of a request while it runs."""
-
-    id: str
-    caller: Caller
-    request: ChatRequest | EmbeddingRequest
-    decision: Decision
-    started: float
-    failed: list[Attempt] = field(default_factory=list)
-    first: float | None = None
-    characters: int = 0
-    keeps: bool = False  # whether the answer is given again to the same request
-    asked: int = 0
-    retries: int = 0
-    key: str = ""
-    usage: Usage | None = None
-    cost_usd: Decimal | None = None
-    tokens_per_s: float | None = None
-    held_up_s: float = 0.0  # by who reads the answer
-    holds: list[Hold] = field(default_factory=list)
-    calls: list[ToolCallDelta] = field(default_factory=list)
-    said: list[str] = field(default_factory=list)
-    notes: list[Noted] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,12 +90,13 @@ class Llm:
         self._journal, self._bus, self._world = journal, bus, world
         self.policies, self.health = policies, Health(world)
         discovery.came_up = self.health.reset
-        self._votes, self._accounts = votes, accounts
+        self._votes = votes
         self._emulate_tools, self._local_only = emulate_tools, local_only
         self._standings = Standings(
             self.health, skills, lambda model: providers[model.provider].keys(), votes.sums if votes else {}
         )
         self._loops, self._remembered, self._embedding = ToolLoops(), Remembered(), Shared[Embeddings]()
+        self._books = Books(journal, bus, world, self.health, self._loops, accounts)
 
     async def look_at_machine(self) -> None:
         """See how much memory there is, so that models which can never fit are passed over."""
@@ -185,7 +144,7 @@ class Llm:
         """
         started = self._world.monotonic()
         decision = await self.explain(request)
-        run = _Run(self._world.new_id(), caller, request, decision, started)
+        run = Run(self._world.new_id(), caller, request, decision, started)
         policy = self.policies.get(decision.policy)
         run.keeps = request.preferences.cache or (policy is not None and policy.cache)
         if run.keeps and (found := self._remembered.get(request)):
@@ -201,13 +160,13 @@ class Llm:
             async with _deadline(until):
                 opened = await self._raced(attempts, request.preferences.hedge_ms)
         except CircuitBreakerError as error:
-            self._end(run, _asked_last(run, attempts, decision), error.code)
+            self._books.end(run, _asked_last(run, attempts, decision), error.code)
             raise
         except asyncio.CancelledError:
-            self._end(run, _asked_last(run, attempts, decision), "cancelled")
+            self._books.end(run, _asked_last(run, attempts, decision), "cancelled")
             raise
         except Exception:
-            self._end(run, _asked_last(run, attempts, decision), Internal.code)
+            self._books.end(run, _asked_last(run, attempts, decision), Internal.code)
             raise
         run.first = self._world.monotonic()
         run.notes += opened.notes
@@ -218,9 +177,9 @@ class Llm:
         await anext(answer.chunks)  # begun: closing it ends the request, whether or not somebody reads it
         return answer
 
-    async def _open(self, run: _Run, target: Target, request: ChatRequest) -> _Opened:
+    async def _open(self, run: Run, target: Target, request: ChatRequest) -> _Opened:
         """Ask one target and wait for its first chunk. Raises BudgetExceeded when it may not be asked."""
-        hold = await self._held(run, target.model, prompt_tokens(request), request.sampling.max_tokens)
+        hold = await self._books.held(run, target.model, prompt_tokens(request), request.sampling.max_tokens)
         asked, provider = request.for_model(target.model.name), self._providers[target.model.provider]
         stream: AsyncIterator[Chunk]
         if request.tools and "tools" not in target.model.abilities:
@@ -239,7 +198,7 @@ class Llm:
                 return _Opened(target, chunk, stream, notes)
             raise ProviderError(f"{target.model.id} gave no answer.", details={"model": target.model.id})
         except BaseException:
-            self._let_go(run, hold)
+            self._books.let_go(run, hold)
             await _closed(stream)
             raise
 
@@ -288,7 +247,7 @@ class Llm:
                 await _closed(result.stream)
 
     async def _relay(
-        self, answer: Answer, run: _Run, opened: _Opened, until: float | None
+        self, answer: Answer, run: Run, opened: _Opened, until: float | None
     ) -> AsyncGenerator[Chunk, None]:
         """Pass chunks on; close the upstream and write the record however it ends. The first step only begins."""
         error, target, kept = "cancelled", opened.target, list[Chunk]()
@@ -299,7 +258,7 @@ class Llm:
             run.held_up_s = self._world.monotonic() - (run.first or 0.0)
             chunk: Chunk | None = opened.first
             while chunk is not None:
-                self._note(run, chunk, target.model)
+                self._books.note(run, chunk, target.model)
                 if isinstance(chunk, Finished):
                     error = ""
                 if run.keeps:
@@ -327,15 +286,15 @@ class Llm:
             finally:  # also when cancelled meanwhile
                 self.health.ended(target.model, target.key)
                 if run.usage is None:
-                    run.usage = self._guessed(run)
+                    run.usage = self._books.guessed(run)
                 if not error:
-                    self._learn(run, target)
+                    self._books.learn(run, target)
                     if run.keeps and isinstance(run.request, ChatRequest):
                         self._remembered.put(run.request, target.model, tuple(kept))
-                answer.record = self._end(run, target.model, error)
-            await self._reached(answer.record)
+                answer.record = self._books.end(run, target.model, error)
+            await self._books.reached(answer.record)
 
-    async def _again(self, run: _Run, model: Model, chunks: Sequence[Chunk]) -> Answer:
+    async def _again(self, run: Run, model: Model, chunks: Sequence[Chunk]) -> Answer:
         """The answer that the same request had before; it costs nothing."""
         run.notes.append(Noted("remembered", "The same request was answered before."))
         run.first = self._world.monotonic()
@@ -351,8 +310,8 @@ class Llm:
                     yield chunk
             finally:
                 run.usage, run.cost_usd = Usage(), Decimal(0)
-                answer.record = self._end(run, model, error)
-                await self._reached(answer.record)
+                answer.record = self._books.end(run, model, error)
+                await self._books.reached(answer.record)
 
         answer.chunks = replay()
         await anext(answer.chunks)
@@ -375,15 +334,15 @@ class Llm:
         decision = decide_embedding(request.model, self.catalog.models, local_only=self._local_only)
         # another model's vectors mean something else: only its own keys may stand in for one another
         decision = replace(decision, ranked=decision.ranked[:1])
-        run = _Run(self._world.new_id(), caller, request, decision, started)
+        run = Run(self._world.new_id(), caller, request, decision, started)
         model = decision.ranked[0].model
 
         async def ask(target: Target) -> Embeddings:
-            hold = await self._held(run, model, sum(map(tokens_in, request.inputs)), 0)
+            hold = await self._books.held(run, model, sum(map(tokens_in, request.inputs)), 0)
             try:
                 found = await self._providers[model.provider].embed(request, model, target.key)
             except BaseException:
-                self._let_go(run, hold)
+                self._books.let_go(run, hold)
                 raise
             self.health.ended(model, target.key)
             self.health.succeeded(model, target.key)
@@ -401,7 +360,7 @@ class Llm:
             raise
         finally:
             _asked_last(run, attempts, decision)
-            await self._reached(self._end(run, model, error))
+            await self._books.reached(self._books.end(run, model, error))
 
     async def test(self, provider: str) -> Sequence[Model]:
         """Ask a provider with the key it has now. Raises NotFound, and what the provider raises."""
@@ -442,122 +401,6 @@ class Llm:
         """What today (UTC) cost so far, of what has a known price, in US dollars."""
         return (await self._journal.spend(self._world.now().date())).cost_usd
 
-    # -- what is noted ----------------------------------------------------------------------------------------------
-
-    def _note(self, run: _Run, chunk: Chunk, model: Model) -> None:
-        match chunk:
-            case TextDelta(text) | ReasoningDelta(text):
-                run.characters += len(text)
-                if isinstance(chunk, TextDelta) and self._accounts and self._accounts.keeps_content:
-                    run.said.append(text)
-            case ToolCallDelta():
-                run.characters += len(chunk.arguments)
-                run.calls.append(chunk)
-            case Noted():
-                run.notes.append(chunk)
-            case Finished():
-                if run.calls:
-                    self._loops.note(model.id, gathered(run.calls).tool_calls)
-                run.usage, run.cost_usd = chunk.usage, chunk.cost_usd
-                if not chunk.usage.total:
-                    run.usage = self._guessed(run)
-
-    def _guessed(self, run: _Run) -> Usage:
-        prompt = prompt_tokens(run.request) if isinstance(run.request, ChatRequest) else 0
-        return Usage(prompt, 0, 0, round(run.characters / CHARACTERS_PER_TOKEN), counted=False)
-
-    def _learn(self, run: _Run, target: Target) -> None:
-        self.health.succeeded(target.model, target.key)
-        now, usage = self._world.monotonic(), run.usage or Usage()
-        writing = now - (run.first or now) - run.held_up_s
-        # who reads slower than it is written finds it ready: then there is nothing to measure
-        measured = usage.output >= MEASURED_TOKENS and writing > 0 and run.held_up_s <= writing
-        per_second = usage.output / writing if measured else None
-        cold = target.model.local and not target.model.loaded  # loading is counted by itself
-        first = None if run.first is None or run.failed or cold else run.first - run.started
-        run.tokens_per_s = per_second
-        self.health.learn(target.model, first, per_second)
-
-    async def _held(self, run: _Run, model: Model, prompt: int, most_output: int | None) -> Hold | None:
-        """Hold what asking `model` may cost. Raises BudgetExceeded."""
-        if self._accounts is None:
-            return None
-        hold = await self._accounts.check(_tagged(run), prices.estimate(prompt, model.price, most_output))
-        run.holds.append(hold)
-        return hold
-
-    def _let_go(self, run: _Run, hold: Hold | None) -> None:
-        if self._accounts is not None and hold is not None:
-            self._accounts.release(hold)
-            run.holds.remove(hold)
-
-    async def _reached(self, record: RequestRecord) -> None:
-        """Say it where a request has brought a budget to its warning or its end."""
-        if self._accounts is not None and self._accounts.has_budgets:
-            await asyncio.shield(self._accounts.ended(record))
-
-    def _end(self, run: _Run, model: Model, error: str) -> RequestRecord:
-        usage = run.usage or Usage(counted=False)
-        now = self._world.monotonic()
-        decision = run.decision.as_json(MOST_KEPT)
-        if run.failed:
-            decision["attempts"] = attempts_json(run.failed)
-        if run.notes:
-            decision["notes"] = [{"code": note.code, "text": note.text} for note in run.notes]
-        caller, accounts = _tagged(run), self._accounts
-        reference = accounts.reference_price if accounts and usage.total else None
-        budgets = [warning for hold in run.holds for warning in hold.warnings]
-        record = RequestRecord(
-            id=run.id,
-            at=self._world.now(),
-            face=run.caller.face,
-            asked=run.request.model,
-            provider=model.provider,
-            model=model.name,
-            usage=usage,
-            cost_usd=prices.cost(usage, model.price, run.cost_usd),
-            ttft_s=None if run.first is None else run.first - run.started,
-            duration_s=now - run.started,
-            error=error,
-            decision=decision,
-            attempts=run.asked,
-            retries=run.retries,
-            key=label_of(run.key),
-            app=caller.who,
-            agent=caller.agent,
-            workflow=caller.workflow,
-            token=caller.token,
-            price=prices.charged(usage, model.price, run.cost_usd),
-            reference_usd=prices.cost(usage, reference),
-            tokens_per_s=run.tokens_per_s,
-            warnings=(
-                *(note.text for note in run.notes if note.code in WARNINGS),
-                *budgets,
-            ),
-        )
-        content = None
-        if accounts is not None and accounts.keeps_content and isinstance(run.request, ChatRequest):
-            content = content_of(run.request, run.said)
-        self._journal.record_soon(record, content)
-        for hold in list(run.holds):
-            self._let_go(run, hold)
-        self._bus.publish([RequestEnded(record)])
-        return record
-
-
-def _tagged(run: _Run) -> Caller:
-    """Who asks, with what the request says of itself."""
-    tags = run.request.preferences.tags if isinstance(run.request, ChatRequest) else {}
-    caller = run.caller
-    if not tags:
-        return caller
-    return replace(
-        caller,
-        app=tags.get("app", caller.app),
-        workflow=tags.get("workflow", caller.workflow),
-        token=tags.get("token", caller.token),
-    )
-
 
 def _checked(request: ChatRequest) -> None:
     if not request.messages:
@@ -573,7 +416,7 @@ def _given_up(slower: Target) -> Noted:
     return Noted("hedged", f"{slower.model.id} was asked as well, and given up as the slower one{cost}.")
 
 
-def _asked_last(run: _Run, attempts: "Attempts[Any]", decision: Decision) -> Model:
+def _asked_last(run: Run, attempts: "Attempts[Any]", decision: Decision) -> Model:
     """The model that was asked last, with what it took to come to it noted."""
     run.asked, run.retries = attempts.asked, attempts.retries
     if attempts.last is None:

@@ -10,10 +10,11 @@ import strawberry
 from engine.kernel.errors import InvalidInput, NotFound, shown
 from engine.llm.accounts import BudgetReached
 from engine.llm.bench import TOKENS, bench
+from engine.llm.books import RequestEnded
 from engine.llm.budgets import budget_of, window
 from engine.llm.catalog import named
 from engine.llm.model import Model, ProviderStatus
-from engine.llm.service import FIRST_ROUND_S, RequestEnded
+from engine.llm.service import FIRST_ROUND_S
 from engine.llm.spending import By
 from engine.nets.moments import moment_of
 from engine.providing import configure

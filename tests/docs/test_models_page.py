@@ -6,10 +6,10 @@ from decimal import Decimal
 from pathlib import Path
 
 from engine.llm import knowledge
+from engine.llm.books import MEASURED_TOKENS
 from engine.llm.fit import LEAST_ROOM
 from engine.llm.health import _SMOOTHING, REMEMBERED
 from engine.llm.knowledge import Knowledge
-from engine.llm.service import MEASURED_TOKENS
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs/reference/models.md").read_text(encoding="utf-8")
 CATALOG, MINE = re.findall(r"```json\n(.*?)```", PAGE, re.S)

@@ -24,8 +24,8 @@ from engine.kernel.caller import PROGRAM
 from engine.kernel.errors import InvalidConfig, ProviderAuth
 from engine.kernel.settings import load
 from engine.kernel.world import World
+from engine.llm.books import RequestEnded
 from engine.llm.messages import ChatMessage, ChatRequest, EmbeddingRequest, Usage
-from engine.llm.service import RequestEnded
 from engine.store.ports import RequestRecord
 from engine.telemetry import attributes, spans
 from tests.servers.loopback import Answer, LoopbackServer, Received, Status

@@ -16,9 +16,9 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families
 
 from engine.kernel.bus import Bus
+from engine.llm.books import RequestEnded
 from engine.llm.health import Health
 from engine.llm.messages import Usage
-from engine.llm.service import RequestEnded
 from engine.store.ports import RequestRecord
 from server.metrics import Metrics
 from tests.servers.loopback import PATIENCE_S, Stall, Status

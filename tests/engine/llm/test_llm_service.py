@@ -17,6 +17,7 @@ from engine.kernel.errors import (
     ProviderTimeout,
     ProviderUnavailable,
 )
+from engine.llm.books import RequestEnded
 from engine.llm.messages import (
     ChatMessage,
     ChatRequest,
@@ -30,7 +31,6 @@ from engine.llm.messages import (
     Usage,
 )
 from engine.llm.model import Price
-from engine.llm.service import RequestEnded
 from engine.store.memory.store import MemoryStore
 from tests.support import Gate, ScriptedProvider, answer, ended, llm_of, model, turns_of_the_loop
 

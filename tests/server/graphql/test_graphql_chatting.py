@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from engine.llm.service import RequestEnded
+from engine.llm.books import RequestEnded
 from tests.server.graphql.test_graphql_subscriptions import Client, client
 from tests.servers.loopback import PATIENCE_S, BreakWith, Stall, Status
 from tests.servers.scripted_openai import Reply, ScriptedOpenAI

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from engine.llm.books import RequestEnded
 from engine.llm.budgets import budget_of
-from engine.llm.service import RequestEnded
 from tests.server.graphql.test_graphql_chatting import conversation
 from tests.server.graphql.test_graphql_subscriptions import client
 from tests.serving import Served

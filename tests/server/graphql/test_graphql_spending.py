@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from engine.kernel.caller import Caller
-from engine.llm.service import RequestEnded
+from engine.llm.books import RequestEnded
 from server.graphql.context import Context
 from server.graphql.schema import schema
 from tests.servers.loopback import PATIENCE_S

@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from engine.kernel.bus import Missed
-from engine.llm.service import RequestEnded
+from engine.llm.books import RequestEnded
 from engine.store.ports import RequestRecord
 from server.protocol import Limits
 from tests.servers.loopback import PATIENCE_S, BreakWith, Drop, EndEarly, Raw, Stall, Status
