@@ -2,7 +2,7 @@
 
 import json
 import logging
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from typing import Any
 
 import orjson
@@ -78,7 +78,6 @@ class Edge:
     origins: Collection[str] = ()
 
     def guard(self, app: Sanic[Any, Any]) -> None:
-        app.register_middleware(self._enter, "request")
         app.register_middleware(self._leave, "response")
         app.error_handler.add(Exception, self._fail)
 
@@ -104,13 +103,8 @@ class Edge:
                 fix="Serve the page from this machine.",
                 details={"origin": shown},
             )
-        request.ctx.admitted = True
-
-    async def _enter(self, request: Request) -> HTTPResponse | None:
         self._begin(request)
-        if request.method == "OPTIONS" and hasattr(request.ctx, "admitted"):
-            return HTTPResponse(status=204)
-        return None
+        request.ctx.admitted = True
 
     def _begin(self, request: Request) -> None:
         if not hasattr(request.ctx, "id"):
@@ -137,6 +131,8 @@ class Edge:
         log.info("request", extra={"facts": facts})
 
     async def _fail(self, request: Request, error: Exception) -> HTTPResponse:
+        if request.method == "OPTIONS" and hasattr(request.ctx, "admitted"):
+            return HTTPResponse(status=204)  # no route has this method: it asks what a page may do
         self._begin(request)
         known = self._known(error, request)
         status, body = body_for(request.path, known)
@@ -214,5 +210,20 @@ def _without_repetition(pairs: list[tuple[str, Any]]) -> None:
         raise InvalidInput(f"The key {shown(twice)} comes twice.", fix="Leave one out.", details={"path": twice})
 
 
+class _Whole(HTTPResponse):
+    """Sanic goes through each header letter by letter for line ends; most have none that one look would not see."""
+
+    __slots__ = ()
+
+    @property
+    def processed_headers(self) -> Iterator[tuple[bytes, bytes]]:
+        if not all(str(value).isprintable() for value in self.headers.values()):
+            yield from super().processed_headers
+            return
+        self.headers.setdefault("content-type", self.content_type)
+        for name, value in self.headers.items():
+            yield name.encode("ascii"), str(value).encode(errors="surrogateescape")
+
+
 def json_response(body: Any, *, status: int = 200, headers: dict[str, str] | None = None) -> HTTPResponse:
-    return HTTPResponse(orjson.dumps(body, default=str), status, headers, "application/json")
+    return _Whole(orjson.dumps(body, default=str), status, headers, "application/json")

@@ -82,6 +82,9 @@ class Accounts:
         Raises BudgetExceeded.
         """
         hold = Hold(caller.who, caller.workflow, estimate or Decimal(0))
+        if self._budgets is not None and not self._budgets:
+            self._holds.add(hold)
+            return hold
         async with self._checking:
             if estimate is None or estimate:
                 found = await self.standings(app=hold.app, workflow=hold.workflow)

@@ -155,10 +155,11 @@ class Llm:
             targets, self.health, self._world, lambda target: self._open(run, target, asking), run.failed
         )
         overhead = self._world.monotonic() - started
-        until = None if not request.preferences.deadline_ms else _loop_time() + request.preferences.deadline_ms / 1000
+        hedge_ms, deadline_ms = request.preferences.hedge_ms, request.preferences.deadline_ms
+        until = None if not deadline_ms else _loop_time() + deadline_ms / 1000
         try:
             async with _deadline(until):
-                opened = await self._raced(attempts, request.preferences.hedge_ms)
+                opened = await (self._raced(attempts, hedge_ms) if hedge_ms else attempts.first())
         except CircuitBreakerError as error:
             self._books.end(run, _asked_last(run, attempts, decision), error.code)
             raise
@@ -202,12 +203,10 @@ class Llm:
             await _closed(stream)
             raise
 
-    async def _raced(self, attempts: "Attempts[_Opened]", hedge_ms: float | None) -> _Opened:
-        """The first target that begins. With `hedge_ms`, a second one is asked when none has begun by then, and the
-        slower of the two is given up. When both fail, it raises the error that no other target could have made good,
+    async def _raced(self, attempts: "Attempts[_Opened]", hedge_ms: float) -> _Opened:
+        """The first target that begins. A second one is asked when none has begun by `hedge_ms`, and the slower of the
+        two is given up. When both fail, it raises the error that no other target could have made good,
         or else the last."""
-        if not hedge_ms:
-            return await attempts.first()
         runners: list[asyncio.Future[_Opened]] = [asyncio.ensure_future(attempts.first())]
         waking = asyncio.ensure_future(self._world.sleep(hedge_ms / 1000))
         try:
