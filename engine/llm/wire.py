@@ -108,7 +108,7 @@ class Address:
                 given = f"{scheme or ('http' if is_loopback(host) else 'https')}://{given}"
             parts = urlsplit(given)
             port = parts.port
-            (parts.hostname or "").encode("idna")
+            _ascii(parts.hostname or "")
         except ValueError:
             raise _bad_address(text) from None
         if parts.scheme not in ("http", "https") or not parts.hostname or port == 0:
@@ -127,10 +127,17 @@ def _bad_address(text: str) -> InvalidConfig:
     )
 
 
+def _ascii(host: str) -> str:
+    """A name as it is looked up. Raises ValueError for one that is none, and for letters that Python's codec (RFC 3490)
+    takes for others than browsers do (RFC 5892): a key would go to somebody else."""
+    if re.search("[\u00df\u03c2\u200c\u200d]", host):
+        raise ValueError(host)
+    return host.encode("idna").decode()
+
+
 def _origin(address: Address, at: str) -> Origin:
     url = urlsplit(address.url)
-    host = (url.hostname or "").encode("idna").decode()
-    return Origin(url.scheme, host, url.port or _PORTS[url.scheme], at)
+    return Origin(url.scheme, _ascii(url.hostname or ""), url.port or _PORTS[url.scheme], at)
 
 
 def is_loopback(host: str) -> bool:

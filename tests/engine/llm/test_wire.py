@@ -211,6 +211,8 @@ def test_addresses_as_people_write_them(text, url, local):
         "a b",
         "[",
         "http://h/#a",
+        "https://stra\u00dfe.example/v1",
+        "https://a\u200db.example",
     ],
 )
 def test_a_bad_address_is_refused_without_showing_secrets(text):
