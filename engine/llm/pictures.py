@@ -25,6 +25,8 @@ SETTING = "providers.ollama.fetch_pictures"
 _AS_DATA = "Send the picture itself, as a `data:` URL"
 _DEADLINES = Deadlines(connect_s=5.0, first_byte_s=10.0, idle_s=10.0)
 _NAT64 = IPv6Network("64:ff9b::/96")
+# what Python takes for global: a network's own translator (RFC 8215), a site, IPv4 written as IPv6 (RFC 4291)
+_NEAR = tuple(map(IPv6Network, ("64:ff9b:1::/48", "fec0::/10", "::/96")))
 _STARTS = {
     b"\x89PNG\r\n\x1a\n": "image/png",
     b"\xff\xd8\xff": "image/jpeg",
@@ -127,6 +129,8 @@ def is_public(address: IPv4Address | IPv6Address) -> bool:
     if isinstance(address, IPv6Address):
         if address.ipv4_mapped:
             return is_public(address.ipv4_mapped)
+        if any(address in near for near in _NEAR):
+            return False
         written = [one for one in (address.sixtofour, *(address.teredo or ())) if one]
         written += [IPv4Address(int(address) & 0xFFFFFFFF)] if address in _NAT64 else []
     return address.is_global and not address.is_multicast and all(map(is_public, written))

@@ -94,6 +94,9 @@ async def test_near_addresses_in_any_spelling_are_refused(host):
         ("64:ff9b::a00:1", False),
         ("64:ff9b::808:808", True),
         ("2002:7f00:1::", False),
+        ("::127.0.0.1", False),
+        ("64:ff9b:1::a00:1", False),
+        ("fec0::1", False),
     ],
 )
 def test_what_is_on_the_open_internet(address, public):
