@@ -210,6 +210,22 @@ async def test_a_token_that_is_refused_is_not_used_again(server, vertex):
     assert (await ask(vertex, GEMINI)).text == "You said: one two"
 
 
+@pytest.mark.parametrize(
+    "used",
+    [
+        lambda found: found.models(),
+        lambda found: found.embed(EmbeddingRequest("gemini-embedding-001", ("a",)), Model("v", "gemini-embedding-001")),
+    ],
+    ids=["models", "vectors"],
+)
+async def test_nor_is_it_where_something_else_than_an_answer_was_asked_for(server, vertex, used):
+    await ask(vertex, GEMINI)
+    server.token = "ya29.another"
+    with pytest.raises(ProviderAuth):
+        await used(vertex)
+    await used(vertex)
+
+
 async def test_credentials_that_are_not_taken_say_whose_they_are_and_no_secret(server, vertex):
     server.refuses = Status(400, {"error": "invalid_grant"})
     with pytest.raises(ProviderAuth, match="no token to me@p-1") as caught:

@@ -6,8 +6,8 @@ cloud.google.com, read 2026-08). An open model has its publisher in its name: `m
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Iterable, Mapping, Sequence
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, Awaitable, Iterable, Iterator, Mapping, Sequence
+from contextlib import aclosing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -82,21 +82,23 @@ class VertexProvider:
         given = self._site.given
         if not given:
             asked = (self._of(publisher, token) for publisher in (*_PUBLISHERS, *_OPEN))
-            given = tuple(one for some in await _all(asked) for one in some)
+            with self._forgetting():
+                given = tuple(one for some in await _all(asked) for one in some)
         return replace(self._site, given=given).named(_abilities)
 
     async def chat(self, request: ChatRequest, model: Model, key: str = "") -> AsyncGenerator[Chunk, None]:
         inner = self._open if _is_open(model.name) else self._claude if _is_claude(model.name) else self._gemini
-        try:
+        with self._forgetting():
             async with aclosing(inner.chat(request, model, await self._token(key))) as chunks:
                 async for chunk in chunks:
                     yield chunk
-        except ProviderAuth:
-            self._forget()
-            raise
 
     async def embed(self, request: EmbeddingRequest, model: Model, key: str = "") -> Embeddings:
         """Vectors by `:predict`; Gemini's models take one text at a time."""
+        with self._forgetting():
+            return await self._embedded(request, model, key)
+
+    async def _embedded(self, request: EmbeddingRequest, model: Model, key: str) -> Embeddings:
         if _is_open(model.name):
             return await self._open.embed(request, model, await self._token(key))
         if _is_claude(model.name):
@@ -130,9 +132,15 @@ class VertexProvider:
             return key
         return await self._tokens.get()
 
-    def _forget(self) -> None:
-        if self._tokens is not None:
-            self._tokens.forget()
+    @contextmanager
+    def _forgetting(self) -> Iterator[None]:
+        """A token that is refused is got anew."""
+        try:
+            yield
+        except ProviderAuth:
+            if self._tokens is not None:
+                self._tokens.forget()
+            raise
 
     async def _of(self, publisher: str, token: str) -> Sequence[Given]:
         """What a publisher has for everybody; whether the project may use it is seen when it is asked."""
