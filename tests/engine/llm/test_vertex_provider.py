@@ -468,6 +468,10 @@ def test_the_login_of_gcloud_is_taken_too(tmp_path):
         ('{"type": "gdch_service_account"}', "'gdch_service_account' are not known"),
         ('{"type": "impersonated_service_account"}', "no service_account_impersonation_url"),
         ('{"type": "service_account", "client_email": "x"}', "no private_key"),
+        (
+            '{"type": "service_account", "client_email": "x", "private_key": "y", "token_uri": "http://a.example/"}',
+            "token_uri is not https",
+        ),
     ],
 )
 def test_files_that_are_of_no_use_say_why(tmp_path, text, why):

@@ -164,7 +164,8 @@ def _read(tree: Any, file: Path, token_url: str) -> Credentials:
         case "service_account":
             fields = _texts(tree, ("client_email", "private_key"), file)
             fields["private_key_id"] = str(tree.get("private_key_id", ""))
-            return Account(fields["client_email"], kind, token_url or str(tree.get("token_uri", TOKEN_URL)), fields)
+            named = _secure(str(tree.get("token_uri") or TOKEN_URL), "token_uri", file)
+            return Account(fields["client_email"], kind, token_url or named, fields)
         case "authorized_user":
             fields = _texts(tree, ("client_id", "client_secret", "refresh_token"), file)
             return Account("your Google account", kind, token_url or TOKEN_URL, fields)
