@@ -418,6 +418,9 @@ async def test_an_identity_service_that_refuses_is_named_without_what_it_was_ask
         ({"credential_source": {"executable": {"command": "x"}}}, "from a program, and none is started"),
         ({"credential_source": {"environment_id": "aws1", "url": "http://169.254.169.254/x"}}, "AWS"),
         ({"credential_source": {}}, "neither a file nor an address"),
+        ({"credential_source": {"file": "x", "format": "json"}}, "of another kind"),
+        ({"credential_source": {"url": "https://a.example", "headers": ["x"]}}, "of another kind"),
+        ({"service_account_impersonation_url": "https://a.example", "delegates": 1}, "of another kind"),
     ],
 )
 def test_federation_that_leads_astray_is_refused(server, tmp_path, fields, why):

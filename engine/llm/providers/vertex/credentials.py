@@ -155,7 +155,10 @@ def read_credentials(file: Path, token_url: str = "") -> Credentials:
         raise _bad(file, f"{error.strerror}.") from None
     except orjson.JSONDecodeError:
         raise _bad(file, "It is no JSON.") from None
-    return _read(tree, file, token_url)
+    try:
+        return _read(tree, file, token_url)
+    except (AttributeError, TypeError):
+        raise _bad(file, "Something in it is of another kind than it has to be.") from None
 
 
 def _read(tree: Any, file: Path, token_url: str) -> Credentials:
