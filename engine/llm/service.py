@@ -35,6 +35,7 @@ from engine.llm.messages import (
     Embeddings,
     Finished,
     Noted,
+    TextDelta,
     Usage,
     bare,
 )
@@ -306,6 +307,8 @@ class Llm:
                 for chunk in [run.notes[0], *chunks]:
                     if isinstance(chunk, Finished):
                         error, chunk = "", replace(chunk, usage=Usage(), cost_usd=Decimal(0))
+                    if isinstance(chunk, TextDelta):
+                        self._books.note(run, chunk, model)
                     yield chunk
             finally:
                 run.usage, run.cost_usd = Usage(), Decimal(0)

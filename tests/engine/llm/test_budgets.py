@@ -381,6 +381,15 @@ async def test_what_was_said_is_kept_where_that_is_wanted(bench, bus, clock):
     assert await bench.accounts.content((await bench.newest()).id) is None
 
 
+async def test_what_was_said_again_from_memory_is_kept_too(bench):
+    bench.far.scripts = [answer("Hel", "lo")]
+    again = ChatRequest(ASK.model, ASK.messages, preferences=Preferences(cache=True))
+    for _ in range(2):
+        await bench.ask(again)
+        assert (await bench.accounts.content((await bench.newest()).id))["answer"] == "Hello"
+    assert len(bench.far.asked) == 1
+
+
 async def test_savings_are_against_the_reference_model(bench):
     reference = Price(Decimal(10), Decimal(20))
     bench.accounts._reference = lambda: ("x/ref", reference)
