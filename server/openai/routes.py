@@ -199,7 +199,7 @@ async def _all_opened(openings: "Sequence[asyncio.Future[Answer]]") -> Answer:
 async def _events(answer: Answer, frame: Mapping[str, Any], *, counted: bool) -> AsyncGenerator[bytes, None]:
     """The answer as events, in OpenAI's order: role, content, finish, usage when it is `counted`, [DONE]."""
     rest: dict[str, Any] = {"usage": None} if counted else {}
-    usage, passing = None, sse.Passing(frame)
+    usage, passing = None, sse.Passing(frame, counted=counted)
     async with aclosing(answer.chunks) as chunks:
         begun = sse.chunk(frame, {"role": "assistant", "content": ""}, None, rest)  # goes with the first piece
         async for chunk in chunks:

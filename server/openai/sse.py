@@ -35,10 +35,12 @@ def chunk(
 
 class Passing:
     """Events of an upstream that speaks OpenAI too, passed on as they are but for what names the answer: its `id`,
-    `created` and `model` become those of `frame`. Within a text a quote is never bare, so only fields are replaced."""
+    `created` and `model` become those of `frame`. Within a text a quote is never bare, so only fields are replaced.
+    A client that has usage `counted` is told in each event that there is none yet, where the upstream does not say so.
+    """
 
-    def __init__(self, frame: Mapping[str, Any]) -> None:
-        self._frame = frame
+    def __init__(self, frame: Mapping[str, Any], *, counted: bool = False) -> None:
+        self._frame, self._counted = frame, counted
         self._names: list[tuple[bytes, bytes]] = []
 
     def __call__(self, events: bytes) -> bytes:
@@ -61,10 +63,14 @@ class Passing:
                 if (place := first.find(theirs)) >= 0:
                     after = first[place + len(theirs) :][:1]
                     found.append((theirs + after, orjson.dumps(name) + colon + orjson.dumps(self._frame[name]) + after))
+        if self._counted and found and "usage" not in body:
+            theirs, ours = found[-1]
+            found[-1] = theirs, ours[:-1] + b',"usage":null' + ours[-1:]
         for theirs, ours in found:
             first = first.replace(theirs, ours)
         body = orjson.loads(first)
-        return found if all(body.get(name) == self._frame[name] for name in _NAMES) else []
+        named = all(body.get(name) == self._frame[name] for name in _NAMES)
+        return found if named and ("usage" in body or not self._counted) else []
 
 
 def _as_ours(body: Any, frame: Mapping[str, Any]) -> bool:

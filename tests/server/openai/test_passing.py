@@ -63,6 +63,21 @@ def test_what_has_another_form_is_not_passed(theirs: dict[str, object]) -> None:
     assert Passing(FRAME)(event(**theirs)) == b""
 
 
+@pytest.mark.parametrize("theirs", [{}, {"usage": None}, {"choices": choice(delta={"content": '"model":"theirs"}'})}])
+def test_a_client_that_counts_is_told_that_there_is_no_usage_yet(theirs: dict[str, object]) -> None:
+    passing = Passing(FRAME, counted=True)
+    for _ in range(2):
+        assert read(passing(event(**theirs) * 2)) == [THEIRS | theirs | FRAME | {"usage": None}] * 2
+    last = (
+        b"data: "
+        + orjson.dumps({name: THEIRS[name] for name in ("id", "object", "choices", "created", "model")})
+        + b"\n\n"
+    )
+    assert read(passing(last)) == [THEIRS | FRAME | {"usage": None}]
+    nested = b"data: " + orjson.dumps({"by": {"model": "theirs"}} | THEIRS | theirs) + b"\n\n"
+    assert all(one["usage"] is None for one in read(Passing(FRAME, counted=True)(nested)))
+
+
 def test_what_does_not_name_itself_is_not_passed() -> None:
     without = {name: value for name, value in THEIRS.items() if name != "id"}
     said = b"data: " + orjson.dumps(without | {"by": {"id": None}}) + b"\n\n"
