@@ -4,7 +4,7 @@ Close to OpenAI's chat completions, which every face of the product speaks or is
 providers translate between this and their wire format, and nothing else does.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import field, replace
 from decimal import Decimal
 from typing import Any, Literal, TypeAlias
@@ -203,11 +203,11 @@ class Usage:
 @record
 class TextDelta:
     """`logprobs` are rows as OpenAI has them in `logprobs.content`: {token, logprob, bytes, top_logprobs}. `raw` is the
-    same as an upstream that speaks OpenAI wrote it, whole events, when it was nothing but text."""
+    same in the pieces in which an upstream that speaks OpenAI wrote it: JSON, but for the quotes around each."""
 
     text: str
     logprobs: tuple[Mapping[str, Any], ...] = ()
-    raw: bytes = field(default=b"", compare=False, repr=False)
+    raw: Sequence[bytes] = field(default=(), compare=False, repr=False)
 
 
 @record
@@ -261,7 +261,7 @@ Chunk: TypeAlias = TextDelta | ReasoningDelta | ToolCallDelta | Noted | Finished
 
 
 def bare(chunk: Chunk) -> Chunk:
-    """A chunk to be kept: without the events that it came in, which may be a hundred times as long as their text."""
+    """A chunk to be kept: without the pieces in which it came, which take some times as much as their text."""
     return TextDelta(chunk.text, chunk.logprobs) if isinstance(chunk, TextDelta) and chunk.raw else chunk
 
 

@@ -199,12 +199,12 @@ async def _all_opened(openings: "Sequence[asyncio.Future[Answer]]") -> Answer:
 async def _events(answer: Answer, frame: Mapping[str, Any], *, counted: bool) -> AsyncGenerator[bytes, None]:
     """The answer as events, in OpenAI's order: role, content, finish, usage when it is `counted`, [DONE]."""
     rest: dict[str, Any] = {"usage": None} if counted else {}
-    usage, passing = None, sse.Passing(frame, counted=counted)
+    usage, texts = None, sse.Texts(frame, rest)
     async with aclosing(answer.chunks) as chunks:
         begun = sse.chunk(frame, {"role": "assistant", "content": ""}, None, rest)  # goes with the first piece
         async for chunk in chunks:
-            if isinstance(chunk, TextDelta) and chunk.raw and (passed := passing(chunk.raw)):
-                yield begun + passed
+            if isinstance(chunk, TextDelta) and chunk.raw:
+                yield begun + texts(chunk.raw)
                 begun = b""
                 continue
             if isinstance(chunk, Noted):

@@ -1,8 +1,8 @@
 """Runs of text in a stream of OpenAI's chunks: events that differ in nothing but their text.
 
 Nearly all of an answer is such events. One of them is read in full; what stands before and after its text is kept, and
-whatever comes between the same two needs no reading: it is the same event with another text. So the bytes can go on as
-they are to a client that speaks OpenAI too.
+whatever comes between the same two needs no reading: it is the same event with another text. So the bytes of the text
+can go on as they are to a client that speaks OpenAI too.
 """
 
 import re
@@ -23,10 +23,10 @@ _END = b"\n\n"
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """The text of one or more events, and the events as they came."""
+    """The text of one or more events, and that of each as it came: JSON, but for the quotes around it."""
 
     text: str
-    raw: bytes
+    raw: Sequence[bytes]
 
 
 class Runs:
@@ -93,7 +93,7 @@ class Runs:
         try:
             # a line end may not be within a text: so each of them ends where its event says, and not in the next one
             read = orjson.loads(b'["' + b'"\n,"'.join(texts) + b'"\n]')
-            return Run("".join(read), events) if len(read) == len(texts) else None
+            return Run("".join(read), texts) if len(read) == len(texts) else None
         except (orjson.JSONDecodeError, TypeError):  # what is between is more than a text
             return None
 

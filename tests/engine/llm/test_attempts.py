@@ -438,9 +438,9 @@ async def test_an_answer_that_is_too_long_to_be_remembered_is_not_kept(bench, pi
 
 
 @pytest.mark.parametrize("cache", [True, False])
-async def test_what_is_kept_of_an_answer_is_not_the_events_it_came_in(bench, cache):
+async def test_what_is_kept_of_an_answer_is_not_the_pieces_it_came_in(bench, cache):
     ask = ChatRequest("one", ASK.messages, preferences=Preferences(cache=cache))
-    piece, gate = TextDelta("x", raw=b"data: {}\n\n"), Gate()
+    piece, gate = TextDelta("x", raw=[b"x"]), Gate()
     bench.one.scripts = [[ReasoningDelta("?"), *[piece] * 100, gate, Finished("stop", Usage(1))]]
     before = sys.getrefcount(piece)
     found = await bench.llm.chat(ask, PROGRAM)

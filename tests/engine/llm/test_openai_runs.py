@@ -58,28 +58,37 @@ def fed(data: bytes, cuts: list[int]) -> list[Event | Run]:
     return [*found, *cutter.end()]
 
 
-def events_of(found: list[Event | Run]) -> list[Event]:
-    return [event for one in found for event in (Events().feed(one.raw) if isinstance(one, Run) else [one])]
+def texts_of(found: list[Event | Run]) -> list[Event | str]:
+    """The events, and of those that are runs each text."""
+    return [one for event in found for one in (map(_read, event.raw) if isinstance(event, Run) else [event])]
+
+
+def _read(text: bytes) -> str:
+    said: str = orjson.loads(b'"' + text + b'"')
+    return said
 
 
 @given(streams, st.lists(st.integers(0, 20_000), max_size=20))
 def test_with_runs_or_without_the_events_are_the_same(data: bytes, cuts: list[int]) -> None:
-    plain = Events()
-    found = fed(data, cuts)
-    assert events_of(found) == [*plain.feed(data), *plain.end()]
-    for run in found:
-        if isinstance(run, Run):
-            bodies = [orjson.loads(event.data) for event in Events().feed(run.raw)]
-            assert run.text == "".join(body["choices"][0]["delta"]["content"] for body in bodies)
+    plain, found = Events(), fed(data, cuts)
+    events = [*plain.feed(data), *plain.end()]
+    read = texts_of(found)
+    assert len(read) == len(events)
+    for one, event in zip(read, events, strict=True):
+        if isinstance(one, str):
+            assert not one or around_text(event.data) is not None
+            assert orjson.loads(event.data)["choices"][0]["delta"]["content"] == one
+        else:
+            assert one == event
+    for one in found:
+        assert not isinstance(one, Run) or one.text == "".join(map(_read, one.raw))
 
 
 def test_an_answer_is_runs_after_its_first_text() -> None:
     cutter = Runs()
     first = [*cutter.feed(text_event("a").encode())]
     assert [type(one) for one in first] == [Event]
-    assert cutter.feed((text_event("b") + text_event('"c"\n')).encode()) == [
-        Run('b"c"\n', (text_event("b") + text_event('"c"\n')).encode())
-    ]
+    assert cutter.feed((text_event("b") + text_event('"c"\n')).encode()) == [Run('b"c"\n', [b"b", rb"\"c\"\n"])]
     assert [type(one) for one in cutter.feed((text_event("d") + "data: [DONE]\n\n").encode())] == [Run, Event]
 
 
