@@ -53,7 +53,10 @@ MOST_HEADS = 64  # each with a key of three forms at most
 _ERROR_BODY_S = 5.0
 _OK = 200
 _PORTS = {"http": 80, "https": 443}
-_AS_ASKED = (b"text/event-stream", b"text/event-stream; charset=utf-8", b"application/x-ndjson")
+_AS_ASKED = {
+    "text/event-stream": (b"text/event-stream", b"text/event-stream; charset=utf-8"),
+    "application/x-ndjson": (b"application/x-ndjson",),
+}  # what most answers are, so that they need no closer look
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 _IN_TARGET = "/?:@!$&'()*+,;=-._~%"  # what a path and a query may have as it is (RFC 3986, 3.3 and 3.4)
@@ -441,7 +444,7 @@ class Wire:
         try:
             if answer.status != _OK:
                 raise await self._refused(answer, ask)
-            if answer.headers.get(b"content-type") not in _AS_ASKED or b"content-encoding" in answer.headers:
+            if answer.headers.get(b"content-type") not in _AS_ASKED.get(ask.accept, ()) or b"content-encoding" in answer.headers:
                 await self._must_be(ask.accept, answer, model)
             while True:
                 try:
