@@ -444,7 +444,10 @@ class Wire:
         try:
             if answer.status != _OK:
                 raise await self._refused(answer, ask)
-            if answer.headers.get(b"content-type") not in _AS_ASKED.get(ask.accept, ()) or b"content-encoding" in answer.headers:
+            if (
+                answer.headers.get(b"content-type") not in _AS_ASKED.get(ask.accept, ())
+                or b"content-encoding" in answer.headers
+            ):
                 await self._must_be(ask.accept, answer, model)
             while True:
                 try:
