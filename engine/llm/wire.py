@@ -79,11 +79,13 @@ def bearer(key: str) -> Mapping[str, str]:
 
 @dataclass(frozen=True, slots=True)
 class Deadlines:
-    """Seconds: to connect, from the request to the first byte of the answer, and between two pieces of it."""
+    """Seconds: to connect, from the request to the first byte of the answer, between two bytes of it, and between two
+    whole pieces: comments, and bytes that come one by one, do not go on for ever."""
 
     connect_s: float = 5.0
     first_byte_s: float = 60.0
     idle_s: float = 60.0
+    piece_s: float = 600.0
 
 
 REMOTE = Deadlines()
@@ -420,12 +422,19 @@ class Wire:
     async def _frames(
         self, ask: "_Ask", framing: Framing[Frame], last: Callable[[Frame], bool]
     ) -> AsyncGenerator[Frame, None]:
+        now = asyncio.get_running_loop().time
+        last_frame = now()
         async with aclosing(self._bytes(ask)) as chunks:
             async for chunk in chunks:
                 try:
                     frames = framing.feed(chunk)
                 except FrameTooLong as error:
                     raise self.broken(f"A piece of its answer is {error}.", model=ask.model) from None
+                if frames:
+                    last_frame = now()
+                elif now() - last_frame > self.deadlines.piece_s:
+                    late = f"Nothing but bytes without a meaning came for {self.deadlines.piece_s:g} s."
+                    raise self._late(late, ask.model)
                 for frame in frames:
                     yield frame
                     if last(frame):

@@ -199,7 +199,7 @@ async def _all_opened(openings: "Sequence[asyncio.Future[Answer]]") -> Answer:
 async def _events(answer: Answer, frame: Mapping[str, Any], *, counted: bool) -> AsyncGenerator[bytes, None]:
     """The answer as events, in OpenAI's order: role, content, finish, usage when it is `counted`, [DONE]."""
     rest: dict[str, Any] = {"usage": None} if counted else {}
-    usage, texts = None, sse.Texts(frame, rest)
+    texts, end = sse.Texts(frame, rest), b""
     async with aclosing(answer.chunks) as chunks:
         begun = sse.chunk(frame, {"role": "assistant", "content": ""}, None, rest)  # goes with the first piece
         async for chunk in chunks:
@@ -211,10 +211,10 @@ async def _events(answer: Answer, frame: Mapping[str, Any], *, counted: bool) ->
                 continue
             if isinstance(chunk, Finished):
                 await asyncio.sleep(0)  # the pieces of others go first: an end is more to write down
-                usage = chunk.usage
-                rest = rest | {"circuit_breaker": brief(answer)}
+                end = begun + sse.chunk(frame, *wire.delta_of(chunk), rest | {"circuit_breaker": brief(answer)})
+                if counted:
+                    end += sse.data({**frame, "choices": [], "usage": wire.usage_json(chunk.usage)})
+                continue
             yield begun + sse.chunk(frame, *wire.delta_of(chunk), rest, logprobs=wire.logprobs_json(chunk))
             begun = b""
-    if counted and usage is not None:
-        yield sse.data({**frame, "choices": [], "usage": wire.usage_json(usage)})
-    yield sse.DONE
+    yield end + sse.DONE

@@ -448,6 +448,16 @@ async def test_a_line_without_end_is_cut_off(server, wire):
     await server.until(lambda seen: seen.disconnects == 1)
 
 
+async def test_comments_without_end_are_given_up(server, wire):
+    server.script += [Raw((b": waiting\n\n",), "text/event-stream")] * 2
+    assert [event async for event in wire.events(CHAT, BODY)] == [], "control: some are fine"
+    hasty = wire_to(server.url, Deadlines(piece_s=-1.0))
+    with pytest.raises(ProviderTimeout) as caught:
+        await anext(hasty.events(CHAT, BODY))
+    assert "without a meaning" in caught.value.why
+    await hasty.close()
+
+
 async def test_a_body_without_end_is_cut_off(server, wire):
     server.script.append(Endless())
     with pytest.raises(ProviderUnavailable, match="longer than"):
