@@ -22,6 +22,7 @@ from engine.llm.ports import label_of
 from engine.store.ports import RequestRecord
 
 REFUSED_S = 600.0  # a key that was refused is not tried for so long, unless another one is set
+TOKEN_REFUSED_S = 10.0  # where a token is got in place of a key: the next one is another
 USED_UP_S = 3600.0  # also the longest that a provider which says when to come back is left alone
 USED_UP = ("insufficient_quota", "billing_error")  # of OpenAI and of Anthropic: waiting does not help
 OF_THE_KEY = ("invalid_api_key", "authentication_error", "API_KEY_")  # codes, or their beginnings, of a 403 too
@@ -124,7 +125,7 @@ class Health:
         told = error.details.get("retry_after_s")
         wait = min(float(told), USED_UP_S) if isinstance(told, int | float) else None
         if isinstance(error, ProviderAuth):
-            place, wait = of_model if _forbidden(error) else of_key, REFUSED_S
+            place, wait = of_model if _forbidden(error) else of_key, REFUSED_S if key else TOKEN_REFUSED_S
         elif isinstance(error, ProviderRateLimited) and error.details.get("upstream_code") in USED_UP:
             place, wait = of_key, USED_UP_S
         elif isinstance(error, ProviderRejected | ContextTooLong):

@@ -18,6 +18,7 @@ from engine.kernel.errors import (
     ProviderTimeout,
     ProviderUnavailable,
 )
+from engine.llm.health import Health
 from engine.llm.messages import (
     ChatMessage,
     ChatRequest,
@@ -115,6 +116,16 @@ async def test_a_key_that_may_not_use_one_model_is_used_for_the_others(bus, cloc
     assert [(row.model, row.state) for row in llm.health.rows()] == [(shut, "open")]
     assert llm.health.lets_through(models[1], "key-number-one") is bool(shut)
     assert not llm.health.lets_through(models[0], "key-number-one")
+
+
+@pytest.mark.parametrize(("key", "after_s"), [("", 10.0), ("key-number-one", 600.0)])
+async def test_where_tokens_are_got_a_refused_one_is_not_held_against_the_next(clock, key, after_s):
+    health, asked = Health(clock.world), model("a", "one", local=False)
+    health.failed(asked, key, ProviderAuth("No.", details={"upstream_status": 401}))
+    clock.move(after_s - 1)
+    assert not health.lets_through(asked, key)
+    clock.move(1)
+    assert health.lets_through(asked, key)
 
 
 async def test_the_only_key_is_asked_again_though_it_was_refused(bench):
