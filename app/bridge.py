@@ -8,7 +8,7 @@ import gc
 import logging
 from collections import deque
 from collections.abc import Callable, Sequence
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, suppress
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import dataclass, field
 from functools import partial
 from importlib import import_module
@@ -20,6 +20,7 @@ from textual.message_pump import MessagePump
 
 from engine.kernel.errors import CircuitBreakerError, Internal
 from engine.kernel.records import record
+from engine.kernel.tasks import ended
 
 if TYPE_CHECKING:
     from engine.engine import Engine
@@ -134,9 +135,7 @@ class Bridge:
     async def close(self) -> None:
         """Close the server, then the engine; wait until both are."""
         if self._task:
-            self._task.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._task
+            await ended(self._task)
 
     def serve(self, ports: Ports | None) -> None:
         """Ask for the server on these ports, or for none."""

@@ -7,7 +7,7 @@ What is made here is taken apart here, in the opposite order.
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Mapping
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -19,6 +19,7 @@ from engine.kernel.bus import Bus
 from engine.kernel.errors import InvalidConfig, InvalidInput, StoreCorrupt, StoreUnavailable
 from engine.kernel.logs import Redactor
 from engine.kernel.settings import Loaded, Settings
+from engine.kernel.tasks import ended
 from engine.kernel.world import World
 from engine.keys.os_keyring import OsKeyring
 from engine.keys.providers import ProviderKeys
@@ -38,7 +39,7 @@ from engine.store.sqlite import copies
 from engine.store.sqlite.store import SqliteStore
 from engine.upstreams import Upstreams
 
-__all__ = ["Parts", "build", "copies", "database_file", "database_path", "ended", "open_file"]
+__all__ = ["Parts", "build", "copies", "database_file", "database_path", "open_file"]
 
 log = logging.getLogger("engine")
 DATABASE = "circuit-breaker.db"
@@ -139,13 +140,6 @@ async def _remember(accounts: Accounts, llm: Llm) -> None:
         await accounts.run()
     except (StoreCorrupt, StoreUnavailable) as error:
         log.warning("the request log cannot be read", extra={"facts": {"error": error.code, "why": error.why}})
-
-
-async def ended(task: asyncio.Task[None]) -> None:
-    """Cancel a task and wait until it is over."""
-    task.cancel()
-    with suppress(asyncio.CancelledError):
-        await task
 
 
 async def _telemetry(bus: Bus, endpoint: str) -> AbstractAsyncContextManager[None]:

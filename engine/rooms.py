@@ -12,11 +12,12 @@ from dataclasses import dataclass
 import orjson
 
 from engine.agents.service import Agents
-from engine.bootstrap import Parts, ended
+from engine.bootstrap import Parts
 from engine.chats.service import Chats
 from engine.doctor import Doctor
 from engine.jobs.runner import Runner
 from engine.kernel import assets
+from engine.kernel.tasks import ended
 from engine.llm.fits import Fits
 from engine.workflows.clockwork import Clockwork
 from engine.workflows.migrations import Migrations

@@ -11,7 +11,7 @@ Names: open-telemetry/semantic-conventions-genai, status Development (2026-08); 
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from datetime import timedelta
 from importlib.metadata import version
 from typing import Any
@@ -23,6 +23,7 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.trace import SpanKind, Status, StatusCode
 
 from engine.kernel.bus import Bus, Missed
+from engine.kernel.tasks import ended
 from engine.llm.books import RequestEnded
 from engine.store.ports import RequestRecord
 
@@ -47,10 +48,10 @@ async def spans(bus: Bus, processor: SpanProcessor) -> AsyncIterator[None]:
     provider = TracerProvider(resource=Resource.create(about), shutdown_on_exit=False)
     provider.add_span_processor(processor)
     tracer = _Tracer(provider)
-    with bus.subscribe(RequestEnded) as ended:
+    with bus.subscribe(RequestEnded) as requests:
 
         async def follow() -> None:
-            async for event in ended:
+            async for event in requests:
                 if isinstance(event, Missed):
                     log.warning("spans were left out", extra={"facts": {"count": event.count}})
                 else:
@@ -60,10 +61,8 @@ async def spans(bus: Bus, processor: SpanProcessor) -> AsyncIterator[None]:
         try:
             yield
         finally:
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
-            for event in ended.take():
+            await ended(task)
+            for event in requests.take():
                 tracer.note(event.record)
             await asyncio.to_thread(provider.shutdown)
 

@@ -6,7 +6,7 @@ Who asked and what was said is in none.
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 
 from prometheus_client import Counter, Histogram, disable_created_metrics
 from prometheus_client.core import GaugeMetricFamily
@@ -14,6 +14,7 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector, CollectorRegistry
 
 from engine.kernel.bus import Bus, Missed, Subscription
+from engine.kernel.tasks import ended
 from engine.llm.books import RequestEnded
 from engine.llm.health import Health
 from engine.store.ports import RequestRecord
@@ -64,9 +65,7 @@ class Metrics:
             try:
                 yield
             finally:
-                task.cancel()
-                with suppress(asyncio.CancelledError):
-                    await task
+                await ended(task)
 
     def text(self, accept: str = "") -> tuple[bytes, str]:
         """All series and their content type: Prometheus' text, or OpenMetrics for those who accept it."""

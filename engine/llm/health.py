@@ -91,7 +91,7 @@ class Health:
 
     def open_reason(self, model: Model, keys: Sequence[str]) -> str:
         """Why nothing may be asked of a model now; empty when something may."""
-        if not self._breakers or not keys or any(self.lets_through(model, key) for key in keys):
+        if not keys or any(self.lets_through(model, key) for key in keys):
             return ""
         now = self.world.monotonic()
         rows = [self._breakers[place] for key in keys for place in _places(model, key) if place in self._breakers]

@@ -111,6 +111,10 @@ class Sampling:
     reasoning_effort: str | None = None
     response_format: Mapping[str, Any] | None = None
 
+    @property
+    def wants_json(self) -> bool:
+        return (self.response_format or {}).get("type") in ("json_object", "json_schema")
+
 
 @record
 class Preferences:

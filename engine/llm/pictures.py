@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 from engine.kernel.errors import CircuitBreakerError, ProviderRejected, shown
 from engine.kernel.world import World
 from engine.llm.messages import ChatRequest, Image, Part
-from engine.llm.wire import Address, Deadlines, Wire
+from engine.llm.wire import PORTS, Address, Deadlines, Wire
 
 MOST_BYTES = 20 * 1024 * 1024
 MOST_PICTURES = 20  # of one prompt
@@ -85,7 +85,7 @@ class Pictures:
     async def _data_url(self, url: str) -> str:
         try:
             parts = urlsplit(url)
-            host, port = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
+            host, port = parts.hostname or "", parts.port or PORTS[parts.scheme]
         except ValueError:
             raise _Refused("That is no address.") from None
         root = Address.parse(f"{parts.scheme}://{parts.netloc}")

@@ -16,10 +16,6 @@ from engine.llm.messages import Chunk, Finished, Noted, TextDelta
 MOST_CHARACTERS = 200_000  # of an answer, and of a schema
 
 
-def wants_json(form: Mapping[str, Any] | None) -> bool:
-    return (form or {}).get("type") in ("json_object", "json_schema")
-
-
 async def checked(stream: AsyncIterator[Chunk], form: Mapping[str, Any] | None) -> AsyncGenerator[Chunk, None]:
     """The stream, with a note before its end when the answer is not of the form that was asked for: JSON, or JSON of a
     schema (`response_format`). Closing it closes what it reads from."""

@@ -45,7 +45,7 @@ from engine.llm.priors import Priors
 from engine.llm.remembered import Remembered, too_much
 from engine.llm.routing import Decision, Needs, Policy, choose, decide, decide_embedding
 from engine.llm.routing.policies import BUILT_IN
-from engine.llm.schemas import checked, wants_json
+from engine.llm.schemas import checked
 from engine.llm.shared import Shared
 from engine.llm.standings import Standings
 from engine.llm.tool_loops import ToolLoops
@@ -189,8 +189,8 @@ class Llm:
             stream = calls_read(spoken, request.tools, self._world.new_id)
         else:
             stream = provider.chat(asked, target.model, target.key)
-        if wants_json(form := request.sampling.response_format):
-            stream = checked(stream, form)
+        if request.sampling.wants_json:
+            stream = checked(stream, request.sampling.response_format)
         notes: list[Noted] = []
         try:
             async for chunk in stream:

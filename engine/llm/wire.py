@@ -31,7 +31,6 @@ from engine.kernel.errors import (
     shown,
 )
 from engine.kernel.world import World
-from engine.llm.dialects.openai_runs import Run, Runs
 from engine.llm.framing import Event, Events, FrameTooLong, Lines
 from engine.llm.ports import KeptAt, label_of, not_told
 from engine.llm.refusals import Refusal, encoded, retry_after_s
@@ -52,7 +51,7 @@ MOST_SECRETS = 300  # forms of keys
 MOST_HEADS = 64  # each with a key of three forms at most
 _ERROR_BODY_S = 5.0
 _OK = 200
-_PORTS = {"http": 80, "https": 443}
+PORTS = {"http": 80, "https": 443}
 _AS_ASKED = {
     "text/event-stream": (b"text/event-stream", b"text/event-stream; charset=utf-8"),
     "application/x-ndjson": (b"application/x-ndjson",),
@@ -142,7 +141,7 @@ def _ascii(host: str) -> str:
 
 def _origin(address: Address, at: str) -> Origin:
     url = urlsplit(address.url)
-    return Origin(url.scheme, _ascii(url.hostname or ""), url.port or _PORTS[url.scheme], at)
+    return Origin(url.scheme, _ascii(url.hostname or ""), url.port or PORTS[url.scheme], at)
 
 
 def is_loopback(host: str) -> bool:
@@ -268,19 +267,21 @@ class Wire:
         last: Callable[[Event], bool] = lambda _: False,
     ) -> AsyncGenerator[Event, None]:
         """Stream the answer as server-sent events; otherwise like `lines`. `headers` go along and are no secrets."""
-        return self._frames(_Ask("POST", path, body, "text/event-stream", key, model, headers or {}), Events(), last)
+        return self.framed(path, body, Events(), key=key, model=model, headers=headers, last=last)
 
-    def runs(
+    def framed(
         self,
         path: str,
         body: Mapping[str, Any],
+        framing: Framing[Frame],
         *,
         key: str = "",
         model: str = "",
-        last: Callable[[Event | Run], bool] = lambda _: False,
-    ) -> AsyncGenerator[Event | Run, None]:
-        """Stream the answer as OpenAI's chunks, with what is only text in runs."""
-        return self._frames(_Ask("POST", path, body, "text/event-stream", key, model), Runs(), last)
+        headers: Mapping[str, str] | None = None,
+        last: Callable[[Frame], bool] = lambda _: False,
+    ) -> AsyncGenerator[Frame, None]:
+        """Stream server-sent events as `framing` cuts them; otherwise like `events`."""
+        return self._frames(_Ask("POST", path, body, "text/event-stream", key, model, headers or {}), framing, last)
 
     async def close(self) -> None:
         if self._transport is not None:
@@ -510,7 +511,7 @@ class Wire:
         url = urlsplit(f"{self.address.url}{path}")
         target = quote(f"{url.path or '/'}?{url.query}" if url.query else url.path or "/", safe=_IN_TARGET)
         name = f"[{self._origin.host}]" if ":" in self._origin.host else self._origin.host
-        usual = self._origin.port == _PORTS[self._origin.scheme]  # is left out (RFC 9110, 4.2.3)
+        usual = self._origin.port == PORTS[self._origin.scheme]  # is left out (RFC 9110, 4.2.3)
         lines = [f"{method} {target} HTTP/1.1", f"host: {name}" if usual else f"host: {name}:{self._origin.port}"]
         for name, value in {**self._headers, **dict(more), **ours, **keys}.items():
             if not _HEADER_NAME.fullmatch(name) or _CONTROL.search(value):

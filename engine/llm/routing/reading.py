@@ -73,14 +73,13 @@ def needs_of(
     prompt = prompt_tokens(request)
     task, task_why = _task(request, text, prompt)
     difficulty, difficulty_why = _difficulty(request, text, task)
-    form = (request.sampling.response_format or {}).get("type")
     return Needs(
         asked=request.model,
         prompt_tokens=prompt,
         output_tokens=min(request.sampling.max_tokens or EXPECTED_OUTPUT, EXPECTED_OUTPUT * 10),
         tools=bool(request.tools),
         images=request.has_images,
-        schema=form in ("json_object", "json_schema"),
+        schema=request.sampling.wants_json,
         task=task,
         task_why=task_why,
         difficulty=difficulty,

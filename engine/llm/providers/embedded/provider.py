@@ -17,6 +17,7 @@ from typing import Any
 from engine.kernel.errors import ProviderError, ProviderRejected, ProviderTimeout, ProviderUnavailable
 from engine.kernel.world import World
 from engine.llm.dialects.openai import chat_body
+from engine.llm.dialects.openai_runs import Runs
 from engine.llm.messages import ChatRequest, Chunk, EmbeddingRequest, Embeddings, Usage
 from engine.llm.model import FREE, Model
 from engine.llm.providers.embedded import chat_worker, embedding_worker
@@ -160,7 +161,7 @@ class EmbeddedProvider:
 
     async def _chat(self, request: ChatRequest, server: _Server, model: Model) -> AsyncGenerator[Chunk, None]:
         body = chat_body(request, "local")
-        events = server.wire.runs("/v1/chat/completions", body, model=model.name, last=is_done)
+        events = server.wire.framed("/v1/chat/completions", body, Runs(), model=model.name, last=is_done)
         async with aclosing(completion(events, server.wire, request, model.name, self._world)) as chunks:
             async for chunk in chunks:
                 yield chunk

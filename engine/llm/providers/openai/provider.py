@@ -13,6 +13,7 @@ from engine.kernel.errors import ProviderRejected
 from engine.kernel.world import World
 from engine.llm.counting import tokens_in
 from engine.llm.dialects.openai import chat_body, completion_body
+from engine.llm.dialects.openai_runs import Runs
 from engine.llm.endpoints import Given
 from engine.llm.messages import ChatRequest, Chunk, EmbeddingRequest, Embeddings, Usage
 from engine.llm.model import Model
@@ -166,7 +167,7 @@ class OpenAIProvider:
             events = self._wire.events(path, body, key=key, model=model.name, last=last)
             return responses.response(events, self._wire, request, model.name)
         path = self._dialect.path("completions" if "prompt" in body else "chat/completions", model)
-        runs = self._wire.runs(path, body, key=key, model=model.name, last=is_done)
+        runs = self._wire.framed(path, body, Runs(), key=key, model=model.name, last=is_done)
         return completion(runs, self._wire, request, model.name, self._world)
 
     def _responds(self, model: Model) -> bool:
